@@ -1,0 +1,47 @@
+/*
+ * encoder.h - rows to messages of one protocol.  One encoder per worker, used by one thread.  Everything written goes into
+ * the batch's arena; nothing is allocated per row.
+ */
+#ifndef ML_WORKER_ENCODER_ENCODER_H
+#define ML_WORKER_ENCODER_ENCODER_H
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "capture-worker/event/batch.h"
+#include "common/base/err.h"
+#include "proto/shard.pb-c.h"
+
+struct ml_uri;
+struct ml_encoder;
+
+struct ml_encoder_env {
+	const Ml__ChangefeedSpec *spec;
+	const struct ml_uri *sink_uri;	/* its query holds encoder options too (protocols.md 4.8) */
+	size_t max_message_bytes;	/* effective limit; SIZE_MAX for storage */
+	bool storage;			/* one row a message, no keys, no large-message handling */
+	uint64_t (*now_ms)(void);	/* wall clock for the "ts" field; tests own it */
+};
+
+struct ml_encoder_ops {
+	const char *name;	/* "canal-json" */
+	const char *aliases[3];	/* other spellings, e.g. "default" of open-protocol */
+	bool for_storage, for_mq;
+	bool ddl_all_partitions;	/* else partition 0 only */
+	bool checkpoint_messages;	/* some setting makes it write them */
+	int (*open)(struct ml_encoder **out, const struct ml_encoder_env *env, struct ml_err *err);
+	/* b->rows to b->msgs, in order per (topic, partition).  -1: ErrMessageTooLarge and the like. */
+	int (*rows)(struct ml_encoder *e, struct ml_batch *b, struct ml_err *err);
+	/* A DDL's message in arena a: 1 = m is filled (topic and partition are the caller's), 0 = this protocol has none. */
+	int (*ddl)(struct ml_encoder *e, const struct ml_ddl *ddl, struct ml_arena *a, struct ml_msg *m, struct ml_err *err);
+	/* A checkpoint ("watermark") message, the same way. */
+	int (*checkpoint)(struct ml_encoder *e, ml_ts ts, struct ml_arena *a, struct ml_msg *m, struct ml_err *err);
+	void (*close)(struct ml_encoder *e);
+};
+struct ml_encoder {
+	const struct ml_encoder_ops *ops;	/* first member of each encoder's own struct */
+};
+
+extern const struct ml_encoder_ops *const ml_encoders[];	/* registry.c, NULL at the end */
+/* By protocol name, any case; NULL with ErrSinkUnknownProtocol. */
+const struct ml_encoder_ops *ml_encoder_for(const char *protocol, struct ml_err *err);
+#endif

@@ -1,0 +1,15 @@
+/* ddl.h - one DDL on its way downstream.  A statement about several tables is several of these, same commit_ts, in order. */
+#ifndef ML_WORKER_EVENT_DDL_H
+#define ML_WORKER_EVENT_DDL_H
+#include "capture-worker/event/schema.h"
+
+struct ml_ddl {
+	ml_ts commit_ts, start_ts;
+	int action;			/* TiDB's action code, protocols.md 2.9 */
+	struct ml_text query;		/* text to send */
+	struct ml_text db, table;	/* after the DDL; table empty for a database DDL */
+	struct ml_text pre_db, pre_table;	/* before it (RENAME, EXCHANGE PARTITION); empty if the same */
+	struct ml_schema *schema;	/* definition after it (DROP: the last one); NULL if unknown.  Pinned by the batch */
+	struct ml_text charset, collation;	/* database DDL: its defaults */
+};
+#endif

@@ -1,0 +1,79 @@
+/*
+ * sink.h - where changes go.  All calls but close come from the sink stage's thread; they may block for a bounded time.
+ *
+ * Accepted is not durable: a sink says env->durable(seq) for every batch it was given, once, when all of it is safe
+ * downstream (delivery reports, closed files), in any order and from any thread.  It frees the batch as soon as it no longer
+ * needs its memory, which may be earlier.  After an error no further durable may be said.
+ */
+#ifndef ML_WORKER_SINK_SINK_H
+#define ML_WORKER_SINK_SINK_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "capture-worker/dispatcher/dispatcher.h"
+#include "capture-worker/event/batch.h"
+#include "common/base/err.h"
+#include "proto/shard.pb-c.h"
+
+struct ml_uri;
+struct ml_sink;
+
+enum ml_takes {
+	ML_TAKES_NOTHING,	/* counts only: blackhole */
+	ML_TAKES_ROWS,		/* typed rows, no encoder */
+	ML_TAKES_MSGS,		/* encoded messages, b->msgs */
+};
+
+struct ml_sink_env {
+	const Ml__ChangefeedSpec *spec;
+	const Ml__ServerConfig *config;
+	const struct ml_uri *uri;
+	const char *object;	/* "cf1/0", for logs */
+	const char *protocol;	/* canonical name of the encoder, NULL if none */
+	void *arg;
+	void (*durable)(void *arg, uint64_t seq);	/* any thread */
+	void (*fail)(void *arg, const struct ml_err *err);	/* any thread: the shard dies of err */
+};
+
+struct ml_sink_ops {
+	const char *schemes[4];	/* of the sink uri */
+	enum ml_takes takes;
+	bool topics;		/* rows are dispatched to topics and partitions */
+	bool storage;		/* encoders write one row a message */
+	/*
+	 * Checks every parameter that needs no connection; a protocol is required or not by the sink.  Used before open, and
+	 * alone where a check must precede a connection.
+	 */
+	int (*check)(const struct ml_sink_env *env, struct ml_err *err);
+	/* Connects and tries (create-time trial: open, then close). */
+	int (*open)(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *err);
+	size_t (*max_message_bytes)(struct ml_sink *s);	/* for the encoder; NULL: unlimited */
+	ml_topic_open_fn *open_topic;	/* arg: the sink; NULL without topics */
+	/* The batch is the sink's from here on, also after -1. */
+	int (*write)(struct ml_sink *s, struct ml_batch *b, struct ml_err *err);
+	/* Blocks until everything written is durable, or an error. */
+	int (*flush)(struct ml_sink *s, struct ml_err *err);
+	/* After flush: sends a DDL and waits until it is durable.  m: its message or NULL (no message form, or a row sink);
+	 * all_partitions: to each partition of m->topic, else to m->partition. */
+	int (*ddl)(struct ml_sink *s, const struct ml_ddl *ddl, const struct ml_msg *m, bool all_partitions,
+		struct ml_err *err);
+	/* The checkpoint has advanced to ts (everything <= ts is durable); at most once a second and after each DDL.  m: its
+	 * message or NULL; goes to every partition of the topics. */
+	int (*checkpoint)(struct ml_sink *s, ml_ts ts, const struct ml_msg *m, struct ml_topic **topics, size_t n_topics,
+		struct ml_err *err);
+	/* Called at least every ML_SINK_TICK_MS: flush by time, delivery reports. */
+	int (*tick)(struct ml_sink *s, struct ml_err *err);
+	/* NULL is fine; gives up what is not durable, quickly. */
+	void (*close)(struct ml_sink *s);
+	void (*stats)(struct ml_sink *s, uint64_t *bytes_out, uint64_t *errors);	/* any thread; may be NULL */
+};
+struct ml_sink {
+	const struct ml_sink_ops *ops;	/* first member of each sink's own struct */
+};
+
+#define ML_SINK_TICK_MS 50
+
+extern const struct ml_sink_ops *const ml_sinks[];	/* registry.c, NULL at the end */
+/* By the uri's scheme; NULL with ErrSinkURIInvalid "the sink scheme (x) is not supported". */
+const struct ml_sink_ops *ml_sink_for(const char *scheme, struct ml_err *err);
+#endif

@@ -1,0 +1,77 @@
+/*
+ * arena.h - bump allocator: many small pieces with one lifetime, given back together.
+ *
+ * Not thread safe: one owner at a time.  ml_arena_reset keeps the first chunk, so a recycled arena allocates nothing in the
+ * steady state.
+ */
+#ifndef ML_COMMON_BASE_ARENA_H
+#define ML_COMMON_BASE_ARENA_H
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct ml_arena_chunk {
+	struct ml_arena_chunk *next;
+	size_t size;	/* of data[] */
+	char data[] __attribute__((aligned(16)));
+};
+
+struct ml_arena {
+	char *p, *end;			/* free part of the newest chunk */
+	struct ml_arena_chunk *chunks;	/* newest first */
+	size_t chunk_bytes;		/* size of an ordinary chunk */
+	size_t total_bytes;		/* of all chunks */
+};
+
+/* chunk_bytes: size of an ordinary chunk, 0 for 64 KiB.  Allocates nothing yet. */
+void ml_arena_init(struct ml_arena *a, size_t chunk_bytes);
+/* Gives everything back but the oldest ordinary chunk; all pointers into the arena die. */
+void ml_arena_reset(struct ml_arena *a);
+void ml_arena_fini(struct ml_arena *a);
+/* A new chunk with room for at least n bytes becomes the current one.  Aborts when the system is out of memory. */
+void ml_arena_grow(struct ml_arena *a, size_t n);
+
+/* n bytes aligned to 8, not zeroed; never NULL. */
+static inline void *
+ml_arena_alloc(struct ml_arena *a, size_t n)
+{
+	char *p;
+
+	n = (n + 7) & ~(size_t)7;
+	if (__builtin_expect((size_t)(a->end - a->p) < n, 0))
+		ml_arena_grow(a, n);
+	p = a->p;
+	a->p += n;
+	return p;
+}
+
+/* n bytes without alignment, for text. */
+static inline char *
+ml_arena_bytes(struct ml_arena *a, size_t n)
+{
+	char *p;
+
+	if (__builtin_expect((size_t)(a->end - a->p) < n, 0))
+		ml_arena_grow(a, n);
+	p = a->p;
+	a->p += n;
+	return p;
+}
+
+static inline void *
+ml_arena_zalloc(struct ml_arena *a, size_t n)
+{
+	return memset(ml_arena_alloc(a, n), 0, n);
+}
+
+/* A copy of n bytes with a NUL behind it. */
+static inline char *
+ml_arena_strndup(struct ml_arena *a, const char *s, size_t n)
+{
+	char *p = ml_arena_bytes(a, n + 1);
+
+	memcpy(p, s, n);
+	p[n] = '\0';
+	return p;
+}
+#endif
