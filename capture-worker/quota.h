@@ -12,6 +12,8 @@ void ml_quota_free(struct ml_quota *q);
  * passes).  0, or -1 if ml_quota_stop was called.
  */
 int ml_quota_take(struct ml_quota *q, uint64_t bytes);
+/* Takes bytes without waiting: what a batch that is already in flight grows by when it is encoded. */
+void ml_quota_add(struct ml_quota *q, uint64_t bytes);
 void ml_quota_give(struct ml_quota *q, uint64_t bytes);
 uint64_t ml_quota_used(struct ml_quota *q);
 void ml_quota_stop(struct ml_quota *q);	/* wakes everybody who waits */
