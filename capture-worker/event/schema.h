@@ -31,11 +31,19 @@ struct ml_text {
 	uint32_t len;
 };
 
+/* What neither the type code nor the binary log tells of a column: how its bytes are to be read. */
+enum ml_special {
+	ML_SP_NONE, ML_SP_INET4, ML_SP_INET6, ML_SP_UUID,	/* MariaDB: fixed bytes that become text */
+	ML_SP_VECTOR,	/* MariaDB's VECTOR(n): floats in a VARBINARY(4n) */
+	ML_SP_ROW_START, ML_SP_ROW_END,	/* declared columns of a system-versioned table */
+};
+
 struct ml_column {
 	struct ml_text name;
 	uint16_t id;		/* position in the table, 1-based; TiCDC's column id */
 	uint8_t type;		/* enum ml_type */
 	uint8_t flags;		/* ML_F_... */
+	uint8_t special;	/* enum ml_special */
 	bool zerofill;
 	bool virtual_generated;	/* never handed to encoders: its datum is ML_D_ABSENT */
 	bool auto_increment;
