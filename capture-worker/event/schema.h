@@ -47,6 +47,7 @@ struct ml_column {
 	bool zerofill;
 	bool virtual_generated;	/* never handed to encoders: its datum is ML_D_ABSENT */
 	bool auto_increment;
+	bool json_text;		/* MariaDB: longtext with CHECK json_valid */
 	bool has_default;	/* dflt holds the default's text; false: none or NULL */
 	int32_t flen;		/* declared length or precision, -1 if not given */
 	int32_t decimal;	/* scale or fractional digits, -1 if not given */

@@ -1,0 +1,33 @@
+/*
+ * schema_read.h - table definitions from information_schema (mysql-upstream.md 7.2), for the first load, for re-reads and for
+ * the probe.
+ *
+ * Queries name the schema, since without that predicate information_schema opens every table of the server.
+ */
+#ifndef ML_WORKER_SOURCE_MYSQL_SCHEMA_READ_H
+#define ML_WORKER_SOURCE_MYSQL_SCHEMA_READ_H
+#include <mysql.h>
+#include <stddef.h>
+
+#include "capture-worker/event/schema.h"
+#include "common/base/err.h"
+
+struct ml_filter;
+
+struct ml_schema_list {
+	struct ml_schema **v;	/* references owned; table_id and version are 0 */
+	size_t n, cap;
+};
+void ml_schema_list_fini(struct ml_schema_list *l);
+
+/*
+ * Definitions of all tables and views of the filter (NULL: all but system schemas), by schema and name.  Sequences are left
+ * out, system-versioned tables have kind ML_TABLE_VERSIONED.  json_as_json: MariaDB's longtext with CHECK json_valid becomes
+ * type JSON.  Blocking; error: ErrMySQLQueryError.
+ */
+int ml_schema_read_tables(MYSQL *my, const struct ml_filter *filter, bool json_as_json, struct ml_schema_list *out,
+	struct ml_err *err);
+/* One table; *out NULL when the server does not have it (or it is a sequence). */
+int ml_schema_read_table(MYSQL *my, const char *db, const char *table, bool json_as_json, struct ml_schema **out,
+	struct ml_err *err);
+#endif
