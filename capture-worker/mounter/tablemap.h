@@ -67,10 +67,11 @@ struct ml_tablemap {
 
 /*
  * Reads the body of a TABLE_MAP event (behind the common header, without the checksum).  All that tm points to lives in a;
- * body may die afterwards.  at: the event's position, for the error text.  0, or -1 with ErrMySQLEventCorrupt.
+ * body may die afterwards.  mariadb: who wrote it, since MariaDB counts GEOMETRY among the character columns and MySQL does
+ * not.  at: the event's position, for the error text.  0, or -1 with ErrMySQLEventCorrupt.
  */
-int ml_tablemap_parse(struct ml_tablemap *tm, struct ml_arena *a, const uint8_t *body, size_t len, const char *at,
-		struct ml_err *err);
+int ml_tablemap_parse(struct ml_tablemap *tm, struct ml_arena *a, const uint8_t *body, size_t len, bool mariadb,
+		const char *at, struct ml_err *err);
 
 /*
  * Only the names, without an arena, for filters: borrowed from body, not NUL-terminated.  0, or -1 if the body is too
