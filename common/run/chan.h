@@ -1,11 +1,12 @@
 /*
  * chan.h - one end of a channel between two processes: protobuf-c envelopes over a Unix stream socketpair.
  *
- * Frame: 4-byte little-endian length, then one packed Ml__Envelope.  The length is checked against ML_CHAN_MAX before a byte
- * is allocated.  A frame may carry one file descriptor (SCM_RIGHTS with its first byte).  Owned by its loop's thread.
+ * Frame: 4-byte little-endian length, then one packed Ml__Envelope (frame.h).  The length is checked against ML_CHAN_MAX
+ * before a byte is allocated.  A frame may carry one file descriptor (SCM_RIGHTS with its first byte; the length's top bit
+ * says so).  Owned by its loop's thread.
  *
- * Anything malformed (length, packing, version, an fd that nothing asked for) ends the channel with ML_CHAN_BAD: the reader
- * goes on living, the peer loses its channel.
+ * Anything malformed (length, packing, version, an fd without its frame) ends the channel with ML_CHAN_BAD: the reader goes on
+ * living, the peer loses its channel.  err->lib is EPROTONOSUPPORT for another version, else EBADMSG.
  */
 #ifndef ML_COMMON_RUN_CHAN_H
 #define ML_COMMON_RUN_CHAN_H
@@ -46,6 +47,7 @@ void ml_chan_free(struct ml_chan *ch);	/* closes; unsent bytes are lost; NULL is
  */
 uint64_t ml_chan_send(struct ml_chan *ch, Ml__Envelope *m, int fd);
 bool ml_chan_full(const struct ml_chan *ch);
+size_t ml_chan_unsent(const struct ml_chan *ch);	/* bytes queued; 0: all is with the kernel, so the peer gets it even if we exit */
 /* Ends the channel as if the peer had sent something malformed: a message out of its role or state. */
 void ml_chan_refuse(struct ml_chan *ch, const char *why);
 void ml_chan_set(struct ml_chan *ch, const struct ml_chan_handlers *h, void *arg);	/* other handlers from now on */

@@ -28,7 +28,7 @@ void ml_log_err(enum ml_level level, const char *object, const struct ml_err *er
 
 #define ML_LOG(level, object, ...) \
 	do { \
-		if ((int)(level) >= ml_log_level) \
+		if ((int)(level) >= __atomic_load_n(&ml_log_level, __ATOMIC_RELAXED)) \
 			ml_log_write((level), (object), __VA_ARGS__); \
 	} while (0)
 #define ml_debug(object, ...) ML_LOG(ML_DEBUG, (object), __VA_ARGS__)
