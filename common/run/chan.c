@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -415,6 +416,19 @@ size_t
 ml_chan_unsent(const struct ml_chan *ch)
 {
 	return unsent(ch);
+}
+
+void
+ml_chan_drain(struct ml_chan *ch, int timeout_ms)
+{
+	uint64_t now = ml_now_ms(), end = now + (uint64_t)timeout_ms;
+
+	for (; !ch->dead && unsent(ch) > 0 && now < end; now = ml_now_ms()) {
+		struct pollfd pfd = { .fd = ch->fd, .events = POLLOUT };
+
+		poll(&pfd, 1, (int)(end - now));
+		flush(ch);
+	}
 }
 
 void

@@ -47,7 +47,9 @@ void ml_chan_free(struct ml_chan *ch);	/* closes; unsent bytes are lost; NULL is
  */
 uint64_t ml_chan_send(struct ml_chan *ch, Ml__Envelope *m, int fd);
 bool ml_chan_full(const struct ml_chan *ch);
-size_t ml_chan_unsent(const struct ml_chan *ch);	/* bytes queued; 0: all is with the kernel, so the peer gets it even if we exit */
+/* Blocks for at most timeout_ms until all that is queued is with the kernel, which delivers it even if we exit then. */
+void ml_chan_drain(struct ml_chan *ch, int timeout_ms);
+size_t ml_chan_unsent(const struct ml_chan *ch);	/* bytes queued */
 /* Ends the channel as if the peer had sent something malformed: a message out of its role or state. */
 void ml_chan_refuse(struct ml_chan *ch, const char *why);
 void ml_chan_set(struct ml_chan *ch, const struct ml_chan_handlers *h, void *arg);	/* other handlers from now on */
