@@ -5,21 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "capture-worker/event/rules.h"
 #include "common/base/err.h"
 #include "proto/shard.pb-c.h"
-
-/* One list of pattern lines, as used by filter rules, dispatcher matchers and the like. */
-struct ml_rules;
-/*
- * Parses lines (later lines win).  allow_import: "@path" lines are read.  Error: ErrFilterRuleInvalid with the rules and what
- * is wrong where.
- */
-int ml_rules_new(struct ml_rules **out, char *const *lines, size_t n, bool case_sensitive, bool allow_import,
-	struct ml_err *err);
-void ml_rules_free(struct ml_rules *r);
-bool ml_rules_match(const struct ml_rules *r, const char *db, size_t db_len, const char *table, size_t table_len);
-/* Could any table of this schema match?  May say yes too often, never no wrongly. */
-bool ml_rules_match_db(const struct ml_rules *r, const char *db, size_t db_len);
 
 struct ml_filter;
 /* From spec: filter_rules (empty = *.*), case_sensitive, ignore_txn_start_ts. */
