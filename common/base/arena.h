@@ -39,13 +39,16 @@ void ml_arena_grow(struct ml_arena *a, size_t n);
 static inline void *
 ml_arena_alloc(struct ml_arena *a, size_t n)
 {
+	/* Text of any length may have been taken before. */
+	size_t pad = -(uintptr_t)a->p & 7;
 	char *p;
 
-	n = (n + 7) & ~(size_t)7;
-	if (__builtin_expect((size_t)(a->end - a->p) < n, 0))
+	if (__builtin_expect((size_t)(a->end - a->p) < pad || (size_t)(a->end - a->p) - pad < n, 0)) {
 		ml_arena_grow(a, n);
-	p = a->p;
-	a->p += n;
+		pad = 0;
+	}
+	p = a->p + pad;
+	a->p = p + n;
 	return p;
 }
 
