@@ -1,15 +1,12 @@
 #include "capture-worker/mounter/value.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "capture-worker/mounter/tablemap.h"
 
 static const char pairs[201] =
 	"00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960"
-	"6162636465666768697071727374757677787980818283848586878889909192939495969798" "99";
+	"616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
 static const uint32_t pow10_u32[10] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000 };
 
@@ -49,20 +46,20 @@ put_digits(char *out, uint32_t v, unsigned n)
 	return out + n;
 }
 
-char *
-ml_u64_text(char *out, uint64_t v)
+static char *
+put_uint(char *out, uint32_t v)
 {
-	char tmp[20];
+	char tmp[10];
 	unsigned n = sizeof(tmp);
 
 	while (v >= 100) {
 		n -= 2;
-		put2(tmp + n, (unsigned)(v % 100));
+		put2(tmp + n, v % 100);
 		v /= 100;
 	}
 	if (v >= 10) {
 		n -= 2;
-		put2(tmp + n, (unsigned)v);
+		put2(tmp + n, v);
 	} else {
 		tmp[--n] = (char)('0' + v);
 	}
@@ -127,7 +124,7 @@ ml_decimal_text(char *out, const uint8_t *p, unsigned precision, unsigned scale)
 		top = 0;
 		p += size;
 		if (v > 0) {
-			out = ml_u64_text(out, v);
+			out = put_uint(out, v);
 			zero = false;
 		}
 	}
@@ -139,7 +136,7 @@ ml_decimal_text(char *out, const uint8_t *p, unsigned precision, unsigned scale)
 		if (out > digits) {
 			out = put9(out, v);
 		} else if (v > 0) {
-			out = ml_u64_text(out, v);
+			out = put_uint(out, v);
 			zero = false;
 		}
 	}
@@ -340,7 +337,7 @@ ml_old_datetime_text(char *out, const uint8_t *p, unsigned digits)
 	if (digits == 0) {
 		for (unsigned i = 8; i-- > 0;)
 			v = v << 8 | p[i];
-		s = (unsigned)(v % 100);
+		s = v % 100;
 		mi = (unsigned)(v / 100 % 100);
 		h = (unsigned)(v / 10000 % 100);
 		d = (unsigned)(v / 1000000 % 100);
@@ -476,7 +473,7 @@ ml_inet4_text(char *out, const uint8_t *p)
 	for (unsigned i = 0; i < 4; i++) {
 		if (i > 0)
 			*out++ = '.';
-		out = ml_u64_text(out, p[i]);
+		out = put_uint(out, p[i]);
 	}
 	return out;
 }
@@ -564,46 +561,4 @@ ml_packed_temporal_text(char *out, int64_t packed, uint8_t type)
 	if (hms >> 12 > 23 || (out = put_clock(out, (unsigned)(hms >> 12), hms >> 6 & 63, hms & 63)) == NULL)
 		return NULL;
 	return put_fraction(out, us, 6);
-}
-
-char *
-ml_float_plain_text(char *out, float f)
-{
-	char e[32], digits[16], *p;
-	int n = 0, exp10;
-
-	if (f == 0) {
-		*out = '0';
-		return out + 1;
-	}
-	if (!isfinite(f))
-		return NULL;
-	for (int prec = 0; prec <= 8; prec++) {
-		snprintf(e, sizeof(e), "%.*e", prec, (double)f);
-		if (strtof(e, NULL) == f)
-			break;
-	}
-	p = e;
-	if (*p == '-')
-		*out++ = *p++;
-	for (; *p != 'e'; p++)
-		if (*p != '.')
-			digits[n++] = *p;
-	exp10 = atoi(p + 1);
-	while (n > 1 && digits[n - 1] == '0')
-		n--;
-	if (exp10 < 0) {
-		*out++ = '0';
-		*out++ = '.';
-		for (int i = -1; i > exp10; i--)
-			*out++ = '0';
-		memcpy(out, digits, (size_t)n);
-		return out + n;
-	}
-	for (int i = 0; i < n || i <= exp10; i++) {
-		if (i == exp10 + 1)
-			*out++ = '.';
-		*out++ = i < n ? digits[i] : '0';
-	}
-	return out;
 }

@@ -45,9 +45,6 @@ char *ml_uuid_text(char *out, const uint8_t *p);	/* 16 bytes */
 char *ml_inet4_text(char *out, const uint8_t *p);	/* 4 bytes */
 char *ml_inet6_text(char *out, const uint8_t *p);	/* 16 bytes */
 
-char *ml_u64_text(char *out, uint64_t v);
 /* JSON's packed dates: ymd and hms in the upper 40 bits, microseconds in the lower 24; type 7, 10, 11 or 12 of enum ml_bt. */
 char *ml_packed_temporal_text(char *out, int64_t packed, uint8_t type);
-/* Shortest plain decimal digits that give the same float, without an exponent: at most 60 characters. */
-char *ml_float_plain_text(char *out, float f);
 #endif

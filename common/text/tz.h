@@ -30,8 +30,8 @@ const char *ml_tz_name(const struct ml_tz *tz);
 /* The stretch that holds utc_s; keep it and ask again only outside of it. */
 struct ml_tz_range ml_tz_range_at(const struct ml_tz *tz, int64_t utc_s);
 /*
- * UTC seconds of a local wall-clock second count (as if local were UTC).  In a gap: the offset before it; twice: the
- * earlier instant, as Go's time.Date.
+ * UTC seconds of a local wall-clock second count (counted as if local were UTC).  Where that time does not exist or exists
+ * twice, the answer is that of Go's time.Date, whose results TiCDC prints.
  */
 int64_t ml_tz_to_utc(const struct ml_tz *tz, int64_t local_s);
 #endif
