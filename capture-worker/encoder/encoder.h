@@ -18,7 +18,9 @@ struct ml_encoder_env {
 	const Ml__ChangefeedSpec *spec;
 	const struct ml_uri *sink_uri;	/* its query holds encoder options too (protocols.md 4.8) */
 	size_t max_message_bytes;	/* effective limit; SIZE_MAX for storage */
-	bool storage;			/* one row a message, no keys, no large-message handling */
+	/* One row a message with its terminator behind it (sink_config's, CR LF), so a file is the values one after another; no
+	 * keys, no size limit, no messages for DDL and checkpoints. */
+	bool storage;
 	uint64_t (*now_ms)(void);	/* wall clock for the "ts" field; tests own it */
 };
 

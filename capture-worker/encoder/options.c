@@ -1,0 +1,202 @@
+#include "capture-worker/encoder/options.h"
+
+#include <json-c/json.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/text/uri.h"
+
+/* protocols.md 4.8 */
+#define DEFAULT_MAX_BATCH_SIZE 16
+#define DEFAULT_TERMINATOR "\r\n"
+
+/* sink_config as a tree; NULL if there is none. */
+static int
+parse_config(json_object **out, const Ml__ChangefeedSpec *spec, struct ml_err *err)
+{
+	*out = NULL;
+	if (spec == NULL || spec->sink_config_json == NULL || spec->sink_config_json[0] == '\0')
+		return 0;
+	*out = json_tokener_parse(spec->sink_config_json);
+	if (*out == NULL || !json_object_is_type(*out, json_type_object)) {
+		json_object_put(*out);
+		*out = NULL;
+		return ML_ERR(err, ErrCodecInvalidConfig, 0, "sink_config is not a JSON object");
+	}
+	return 0;
+}
+
+/* Member of an object, NULL if absent or null; obj may be NULL or of another type. */
+static json_object *
+member(json_object *obj, const char *key)
+{
+	json_object *v = NULL;
+
+	if (!json_object_is_type(obj, json_type_object) || !json_object_object_get_ex(obj, key, &v))
+		return NULL;
+	return v;
+}
+
+static int
+config_bool(json_object *obj, const char *key, bool *v, struct ml_err *err)
+{
+	json_object *m = member(obj, key);
+
+	if (m == NULL)
+		return 0;
+	if (!json_object_is_type(m, json_type_boolean))
+		return ML_ERRF(err, ErrCodecInvalidConfig, 0, "codec invalid config: %s is not a boolean", key);
+	*v = json_object_get_boolean(m);
+	return 0;
+}
+
+static int
+config_int(json_object *obj, const char *key, int64_t *v, struct ml_err *err)
+{
+	json_object *m = member(obj, key);
+
+	if (m == NULL)
+		return 0;
+	if (!json_object_is_type(m, json_type_int))
+		return ML_ERRF(err, ErrCodecInvalidConfig, 0, "codec invalid config: %s is not an integer", key);
+	*v = json_object_get_int64(m);
+	return 0;
+}
+
+/* Settings first, then what the uri says over them. */
+static int
+both_bool(json_object *obj, const struct ml_uri *uri, const char *key, bool *v, struct ml_err *err)
+{
+	if (config_bool(obj, key, v, err) < 0)
+		return -1;
+	return uri == NULL || ml_uri_bool(uri, key, v, ML_ErrCodecInvalidConfig, err) >= 0 ? 0 : -1;
+}
+
+static int
+both_int(json_object *obj, const struct ml_uri *uri, const char *key, int64_t *v, struct ml_err *err)
+{
+	if (config_int(obj, key, v, err) < 0)
+		return -1;
+	return uri == NULL || ml_uri_int(uri, key, v, ML_ErrCodecInvalidConfig, err) >= 0 ? 0 : -1;
+}
+
+static int
+refuse_large_messages(json_object *kafka, struct ml_err *err)
+{
+	static const char *const keys[] = { "large-message-handle-option", "large-message-handle-compression" };
+	json_object *h = member(kafka, "large-message-handle");
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		json_object *m = member(h, keys[i]);
+		const char *v = m == NULL ? "" : json_object_get_string(m);
+
+		if (v[0] != '\0' && strcmp(v, "none") != 0)
+			return ML_ERRF(err, ErrInvalidReplicaConfig, 0, "invalid replica config, %s %s is not supported",
+				keys[i], v);
+	}
+	return 0;
+}
+
+static int
+read_numbers(struct ml_encoder_opts *opts, const struct ml_encoder_env *env, json_object *kafka, struct ml_err *err)
+{
+	int64_t batch = DEFAULT_MAX_BATCH_SIZE, bytes = INT64_MAX;
+
+	if (both_int(member(kafka, "codec-config"), env->sink_uri, "max-batch-size", &batch, err) < 0)
+		return -1;
+	if (batch <= 0 || batch > INT_MAX)
+		return ML_ERRF(err, ErrCodecInvalidConfig, 0, "codec invalid config: invalid max-batch-size %lld",
+			(long long)batch);
+	opts->max_batch_size = (uint32_t)batch;
+	opts->max_message_bytes = env->max_message_bytes;
+	if (env->storage)
+		return 0;
+	if (both_int(kafka, env->sink_uri, "max-message-bytes", &bytes, err) < 0)
+		return -1;
+	if (bytes <= 0)
+		return ML_ERRF(err, ErrCodecInvalidConfig, 0, "codec invalid config: invalid max-message-bytes %lld",
+			(long long)bytes);
+	if ((uint64_t)bytes < opts->max_message_bytes)
+		opts->max_message_bytes = (size_t)bytes;
+	return 0;
+}
+
+static int
+read_terminator(struct ml_encoder_opts *opts, json_object *sink, struct ml_err *err)
+{
+	json_object *m = member(sink, "terminator");
+	const char *s = DEFAULT_TERMINATOR;
+
+	opts->terminator_len = strlen(s);
+	if (m != NULL) {
+		if (!json_object_is_type(m, json_type_string))
+			return ML_ERR(err, ErrCodecInvalidConfig, 0, "terminator is not a string");
+		/* Empty means not set, as everywhere in the configuration. */
+		if (json_object_get_string_len(m) > 0) {
+			s = json_object_get_string(m);
+			opts->terminator_len = (size_t)json_object_get_string_len(m);
+		}
+	}
+	opts->terminator = malloc(opts->terminator_len);
+	if (opts->terminator == NULL)
+		abort();
+	memcpy(opts->terminator, s, opts->terminator_len);
+	return 0;
+}
+
+int
+ml_encoder_opts_read(struct ml_encoder_opts *opts, const struct ml_encoder_env *env, struct ml_err *err)
+{
+	struct ml_encoder_opts o = { .open_old_value = true };
+	json_object *sink, *kafka;
+
+	if (parse_config(&sink, env->spec, err) < 0)
+		return -1;
+	kafka = member(sink, "kafka-config");
+	if (both_bool(member(kafka, "codec-config"), env->sink_uri, "enable-tidb-extension", &o.tidb_extension, err) < 0 ||
+		both_bool(sink, env->sink_uri, "only-output-updated-columns", &o.only_updated, err) < 0 ||
+		both_bool(sink, env->sink_uri, "content-compatible", &o.content_compatible, err) < 0 ||
+		config_bool(sink, "delete-only-output-handle-key-columns", &o.delete_handle_only, err) < 0 ||
+		config_bool(member(sink, "open"), "output-old-value", &o.open_old_value, err) < 0 ||
+		(!env->storage && refuse_large_messages(kafka, err) < 0) || read_numbers(&o, env, kafka, err) < 0)
+		goto fail;
+	if (o.content_compatible)
+		o.only_updated = true;
+	if (o.delete_handle_only && env->spec->force_replicate) {
+		ML_ERR(err, ErrCodecInvalidConfig, 0,
+			"force-replicate must be disabled when configuration \"delete-only-output-handle-key-columns\" is true.");
+		goto fail;
+	}
+	if (read_terminator(&o, sink, err) < 0)
+		goto fail;
+	json_object_put(sink);
+	*opts = o;
+	return 0;
+fail:
+	json_object_put(sink);
+	return -1;
+}
+
+void
+ml_encoder_opts_fini(struct ml_encoder_opts *opts)
+{
+	free(opts->terminator);
+	opts->terminator = NULL;
+}
+
+int
+ml_encoder_raw_change_event(const Ml__ChangefeedSpec *spec, bool storage, bool *raw, struct ml_err *err)
+{
+	json_object *sink;
+	bool v = false;
+	int rc;
+
+	if (parse_config(&sink, spec, err) < 0)
+		return -1;
+	rc = config_bool(member(sink, storage ? "cloud-storage-config" : "kafka-config"), "output-raw-change-event", &v, err);
+	json_object_put(sink);
+	if (rc == 0)
+		*raw = v;
+	return rc;
+}

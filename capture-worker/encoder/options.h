@@ -1,0 +1,38 @@
+/*
+ * options.h - what a changefeed's settings say to the encoders: the sink uri's query, then `sink_config`, then the default
+ * (protocols.md 4.8).  A key that is present in the uri wins, whatever its value.
+ */
+#ifndef ML_WORKER_ENCODER_OPTIONS_H
+#define ML_WORKER_ENCODER_OPTIONS_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "capture-worker/encoder/encoder.h"
+
+struct ml_encoder_opts {
+	bool tidb_extension;		/* enable-tidb-extension */
+	bool only_updated;		/* only-output-updated-columns, also when content_compatible is set */
+	bool content_compatible;	/* content-compatible */
+	bool delete_handle_only;	/* delete-only-output-handle-key-columns */
+	bool open_old_value;		/* open.output-old-value */
+	uint32_t max_batch_size;	/* rows per message, > 0 */
+	size_t max_message_bytes;	/* bytes of Length (protocols.md 4.2), the lower of env's and the configured value */
+	char *terminator;		/* of a row in storage; heap, may hold any bytes */
+	size_t terminator_len;
+};
+
+/*
+ * Reads them all; what a protocol has no use for it ignores.  ErrCodecInvalidConfig: a value of the wrong type or out of its
+ * range, or delete-only-output-handle-key-columns with force_replicate.  ErrInvalidReplicaConfig: large-message handling or
+ * message compression is asked for, which these encoders do not have.  opts is yours to fini after 0.
+ */
+int ml_encoder_opts_read(struct ml_encoder_opts *opts, const struct ml_encoder_env *env, struct ml_err *err);
+void ml_encoder_opts_fini(struct ml_encoder_opts *opts);
+
+/*
+ * output-raw-change-event of kafka-config (or of cloud-storage-config if storage): true switches the splitting of UPDATEs off.
+ * It stands in sink_config only.  ErrCodecInvalidConfig.
+ */
+int ml_encoder_raw_change_event(const Ml__ChangefeedSpec *spec, bool storage, bool *raw, struct ml_err *err);
+#endif

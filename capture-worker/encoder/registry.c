@@ -1,0 +1,26 @@
+/* registry.c - the protocols of this build, one line each. */
+#include <strings.h>
+
+#include "capture-worker/encoder/canal_json/canal_json.h"
+#include "capture-worker/encoder/encoder.h"
+
+const struct ml_encoder_ops *const ml_encoders[] = {
+	&ml_encoder_canal_json,
+	NULL,
+};
+
+const struct ml_encoder_ops *
+ml_encoder_for(const char *protocol, struct ml_err *err)
+{
+	for (size_t i = 0; ml_encoders[i] != NULL; i++) {
+		const struct ml_encoder_ops *ops = ml_encoders[i];
+
+		if (strcasecmp(ops->name, protocol) == 0)
+			return ops;
+		for (size_t k = 0; k < sizeof(ops->aliases) / sizeof(ops->aliases[0]); k++)
+			if (ops->aliases[k] != NULL && strcasecmp(ops->aliases[k], protocol) == 0)
+				return ops;
+	}
+	ML_ERR(err, ErrSinkUnknownProtocol, 0, protocol);
+	return NULL;
+}
