@@ -12,6 +12,7 @@
 #include "capture-worker/encoder/canal_json/table.h"
 #include "capture-worker/encoder/ddl_type.h"
 #include "capture-worker/encoder/options.h"
+#include "capture-worker/encoder/same.h"
 #include "capture-worker/encoder/text/escape.h"
 #include "common/text/num.h"
 
@@ -110,27 +111,6 @@ put_value(struct ml_out *o, const struct cj_column *c, const struct ml_datum *d,
 	o->p = p;
 }
 
-/* Equal as `old` sees it: bytes for strings, numbers as numbers. */
-static bool
-same(const struct ml_datum *a, const struct ml_datum *b)
-{
-	if (a->kind != b->kind)
-		return false;
-	switch (a->kind) {
-	case ML_D_I64:
-	case ML_D_U64:
-		return a->u == b->u;
-	case ML_D_F32:
-		return a->f32 == b->f32;
-	case ML_D_F64:
-		return a->f64 == b->f64;
-	case ML_D_BYTES:
-		return a->len == b->len && memcmp(a->s, b->s, a->len) == 0;
-	default:
-		return true;
-	}
-}
-
 /* `[{...}]` of the shape's columns; but: leaves out what is the same there (NULL: nothing is). */
 static void
 put_image(struct ml_out *o, const struct cj_table *t, const struct cj_shape *sh, const struct ml_datum *image,
@@ -143,7 +123,7 @@ put_image(struct ml_out *o, const struct cj_table *t, const struct cj_shape *sh,
 		const struct ml_datum *d = &image[sh->cols[i]];
 
 		/* A column of the other image that is not in this one. */
-		if (d->kind == ML_D_ABSENT || (but != NULL && same(d, &but[sh->cols[i]])))
+		if (d->kind == ML_D_ABSENT || (but != NULL && ml_datum_same(d, &but[sh->cols[i]])))
 			continue;
 		put_value(o, &t->columns[sh->cols[i]], d, first);
 		first = false;
@@ -164,15 +144,6 @@ put_codes(struct ml_out *o, const struct cj_shape *sh, const struct ml_datum *im
 	}
 }
 
-static bool
-all_absent(const struct ml_datum *image, int n)
-{
-	for (int i = 0; image != NULL && i < n; i++)
-		if (image[i].kind != ML_D_ABSENT)
-			return false;
-	return true;
-}
-
 static int
 put_row(struct canal_json *e, struct ml_batch *b, const struct ml_row *row, struct ml_err *err)
 {
@@ -183,8 +154,8 @@ put_row(struct canal_json *e, struct ml_batch *b, const struct ml_row *row, stru
 	struct ml_out o;
 	struct ml_msg *m;
 
-	if (sh->n_cols == 0 && all_absent(row->before, row->schema->n_columns) &&
-		all_absent(row->after, row->schema->n_columns))
+	if (sh->n_cols == 0 && ml_image_empty(row->before, row->schema->n_columns) &&
+		ml_image_empty(row->after, row->schema->n_columns))
 		return 0;
 	if (row->commit_ts != e->ts)
 		set_ts(e, row->commit_ts);
@@ -193,7 +164,7 @@ put_row(struct canal_json *e, struct ml_batch *b, const struct ml_row *row, stru
 	ml_out_put(&o, e->times, e->times_len);
 	put_codes(&o, sh, image);
 	ml_out_put(&o, sh->rest, sh->rest_len);
-	if (row->op == ML_OP_UPDATE && !all_absent(row->before, row->schema->n_columns))
+	if (row->op == ML_OP_UPDATE && !ml_image_empty(row->before, row->schema->n_columns))
 		put_image(&o, t, sh, row->before, e->opts.only_updated ? row->after : NULL);
 	else
 		ml_out_lit(&o, "null");

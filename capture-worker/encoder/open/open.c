@@ -1,0 +1,488 @@
+/*
+ * open.c - rows, DDL and resolved ts as open-protocol.
+ *
+ * A record holds several rows: key and value are sequences of pieces, each with its length in front, that pair up by position.
+ * The rows of one batch are taken per (topic, partition), in their order, and cut into records by rows and bytes.
+ */
+#include "capture-worker/encoder/open/open.h"
+
+#include <endian.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "capture-worker/encoder/open/table.h"
+#include "capture-worker/encoder/options.h"
+#include "capture-worker/encoder/same.h"
+#include "capture-worker/encoder/text/base64.h"
+#include "capture-worker/encoder/text/escape.h"
+#include "capture-worker/encoder/text/quoted.h"
+#include "common/base/buf.h"
+#include "common/text/num.h"
+
+#define WORD 8			/* bytes of the version and of each length */
+#define RECORD_OVERHEAD 36	/* protocols.md 4.2 */
+#define NONE UINT32_MAX
+
+/* Rows of one (topic, partition), chained by next[]. */
+struct group {
+	const struct ml_topic *topic;
+	int32_t partition;
+	uint32_t first, last;
+};
+
+struct open_protocol {
+	struct ml_encoder e;
+	struct ml_encoder_opts opts;
+	uint64_t serial;
+	struct ml_buf keys;	/* of all records of a batch, one after another */
+	struct group *groups;
+	uint32_t n_groups;
+	uint32_t *next;		/* per row: the next one of its group, or NONE */
+	uint32_t *slots;	/* hash of groups: index + 1, 0 is free */
+	uint32_t cap_rows, n_slots;
+};
+
+/* A record that is being filled: its value is the text that is open, from the start on. */
+struct record {
+	uint32_t rows;		/* 0: none is open */
+	size_t key_start;	/* in keys */
+	size_t value_len;
+	struct ml_schema *schema;
+	ml_ts commit_ts;
+};
+
+static void
+put_word(char *p, uint64_t v)
+{
+	v = htobe64(v);
+	memcpy(p, &v, WORD);
+}
+
+/* --- one row ------------------------------------------------------------------------------------------------------------ */
+
+static void
+put_bytes(struct ml_out *o, enum op_bytes form, const struct ml_datum *d)
+{
+	ml_out_lit(o, "\"");
+	switch (form) {
+	case OP_TEXT:
+		ml_escape_s(o, d->s, d->len);
+		break;
+	case OP_QUOTED:
+		ml_quoted(o, d->s, d->len);
+		break;
+	case OP_BASE64:
+		ml_base64(o, d->s, d->len);
+		break;
+	}
+	ml_out_lit(o, "\"}");
+}
+
+static inline void
+put_value(struct ml_out *o, const struct op_column *c, const struct ml_datum *d, bool first)
+{
+	size_t n = c->len - first;
+	char *p = ml_out_need(o, n + ML_INT_TEXT_MAX + 1);
+
+	memcpy(p, c->piece + first, n);
+	p += n;
+	switch (d->kind) {
+	case ML_D_I64:
+		p += ml_i64_text(p, d->i);
+		break;
+	case ML_D_U64:
+		p += ml_u64_text(p, d->u);
+		break;
+	case ML_D_F32:
+		o->p = p;
+		p = ml_out_need(o, ML_FLOAT_TEXT_MAX + 1);
+		p += ml_f32_text(p, d->f32, ML_FLOAT_J);
+		break;
+	case ML_D_F64:
+		o->p = p;
+		p = ml_out_need(o, ML_FLOAT_TEXT_MAX + 1);
+		p += ml_f64_text(p, d->f64, ML_FLOAT_J);
+		break;
+	case ML_D_BYTES:
+		o->p = p;
+		put_bytes(o, (enum op_bytes)c->bytes, d);
+		return;
+	default:
+		memcpy(p, "null", 4);
+		p += 4;
+		break;
+	}
+	*p++ = '}';
+	o->p = p;
+}
+
+/*
+ * `"u":{...}` of an image, with a comma in front unless it is the first part; nothing if no column remains.
+ * but: leaves out what is the same there (NULL: nothing is).
+ */
+static void
+put_part(struct ml_out *o, const char name, const struct op_table *t, const struct ml_schema *s,
+	const struct ml_datum *image, const struct ml_datum *but, bool handle_only, bool *any)
+{
+	bool first = true;
+
+	for (int i = 0; i < s->n_columns; i++) {
+		const struct op_column *c = &t->columns[i];
+		const struct ml_datum *d = &image[c->column];
+
+		if (d->kind == ML_D_ABSENT || (handle_only && !c->handle) ||
+			(but != NULL && ml_datum_same(d, &but[c->column])))
+			continue;
+		if (first) {
+			char part[] = { ',', '"', name, '"', ':', '{' };
+
+			ml_out_put(o, part + !*any, sizeof(part) - !*any);
+			*any = true;
+		}
+		put_value(o, c, d, first);
+		first = false;
+	}
+	if (!first)
+		ml_out_lit(o, "}");
+}
+
+static int
+put_row_value(const struct open_protocol *e, struct ml_out *o, const struct op_table *t, const struct ml_row *row,
+	struct ml_err *err)
+{
+	const struct ml_schema *s = row->schema;
+	bool any = false;
+
+	ml_out_lit(o, "{");
+	if (row->op == ML_OP_DELETE) {
+		if (e->opts.delete_handle_only && !t->has_handle)
+			return ML_ERRF(err, ErrOpenProtocolCodecInvalidData, 0,
+				"open-protocol codec invalid data: not found handle key columns for the delete event of %s",
+				s->qname.s);
+		put_part(o, 'd', t, s, row->before, NULL, e->opts.delete_handle_only, &any);
+	} else {
+		put_part(o, 'u', t, s, row->after, NULL, false, &any);
+		if (row->op == ML_OP_UPDATE && e->opts.open_old_value)
+			put_part(o, 'p', t, s, row->before, e->opts.only_updated ? row->after : NULL, false, &any);
+	}
+	ml_out_lit(o, "}");
+	return 0;
+}
+
+/* The row's event key at the end of e->keys; returns its length. */
+static size_t
+put_row_key(struct open_protocol *e, const struct op_table *t, const struct ml_row *row)
+{
+	const struct ml_schema *s = row->schema;
+	const struct ml_datum *image = row->op == ML_OP_DELETE ? row->before : row->after;
+	const struct ml_datum *rid = s->rid_column >= 0 ? &image[s->rid_column] : NULL;
+	char *start, *p;
+
+	ml_buf_need(&e->keys, t->names.len + 2 * ML_INT_TEXT_MAX + 32);
+	p = start = e->keys.data + e->keys.len;
+	memcpy(p, "{\"ts\":", 6);
+	p += 6;
+	p += ml_u64_text(p, row->commit_ts);
+	memcpy(p, t->names.s, t->names.len);
+	p += t->names.len;
+	/* A signed 64-bit number there, also for UNSIGNED; 0 counts as none. */
+	if (rid != NULL && (rid->kind == ML_D_I64 || rid->kind == ML_D_U64) && rid->i != 0) {
+		memcpy(p, ",\"rid\":", 7);
+		p += 7;
+		p += ml_i64_text(p, rid->i);
+	}
+	memcpy(p, ",\"t\":1}", 7);
+	p += 7;
+	e->keys.len += (size_t)(p - start);
+	return (size_t)(p - start);
+}
+
+/* --- records ------------------------------------------------------------------------------------------------------------ */
+
+static void
+put_key_word(struct open_protocol *e, uint64_t v)
+{
+	ml_buf_need(&e->keys, WORD);
+	put_word(e->keys.data + e->keys.len, v);
+	e->keys.len += WORD;
+}
+
+/* Makes a message of the record; keys up to key_end are its.  Its key pointer is set when all keys of the batch are known. */
+static void
+close_record(struct ml_batch *b, const struct group *g, struct record *r, const char *value, size_t key_end)
+{
+	struct ml_msg *m = ml_batch_msg(b);
+
+	*m = (struct ml_msg){
+		.key_len = (uint32_t)(key_end - r->key_start), .value = value, .value_len = (uint32_t)r->value_len,
+		.topic = g->topic, .partition = g->partition, .schema = r->schema, .commit_ts = r->commit_ts, .rows = r->rows,
+	};
+	r->rows = 0;
+}
+
+/* Adds a row to the open record, or closes that and opens the next; protocols.md 6.4. */
+static int
+add_row(struct open_protocol *e, struct ml_batch *b, const struct group *g, struct record *r, struct ml_out *o,
+	const struct ml_row *row, struct ml_err *err)
+{
+	struct op_table *t = op_table_of(row->schema, e->serial);
+	size_t value_at = ml_out_len(o), key_at = e->keys.len, k, v, length;
+
+	put_key_word(e, 0);
+	k = put_row_key(e, t, row);
+	put_word(e->keys.data + key_at, k);
+	ml_out_need(o, WORD);
+	o->p += WORD;
+	if (put_row_value(e, o, t, row, err) < 0)
+		return -1;
+	v = ml_out_len(o) - value_at - WORD;
+	put_word(o->start + value_at, v);
+	length = k + v + RECORD_OVERHEAD + 2 * WORD + WORD;
+	if (length > e->opts.max_message_bytes)
+		return ML_ERR(err, ErrMessageTooLarge, 0, row->schema->qname.s, length, e->opts.max_message_bytes);
+	if (r->rows > 0 && (r->rows == e->opts.max_batch_size ||
+		RECORD_OVERHEAD + (key_at - r->key_start) + r->value_len + k + v + 2 * WORD > e->opts.max_message_bytes)) {
+		close_record(b, g, r, o->start, key_at);
+		/* What was written before this row is that record's; the open text begins with the row now. */
+		o->start += value_at;
+	}
+	if (r->rows == 0) {
+		put_key_word(e, 0);	/* room for the version, in front of the row's key */
+		memmove(e->keys.data + key_at + WORD, e->keys.data + key_at, WORD + k);
+		put_word(e->keys.data + key_at, 1);
+		*r = (struct record){ .key_start = key_at, .schema = row->schema };
+	}
+	r->rows++;
+	r->value_len = ml_out_len(o);
+	r->commit_ts = row->commit_ts;
+	return 0;
+}
+
+static int
+encode_group(struct open_protocol *e, struct ml_batch *b, const struct group *g, struct ml_err *err)
+{
+	struct record r = { 0 };
+	struct ml_out o;
+
+	ml_out_begin(&o, &b->arena);
+	for (uint32_t i = g->first; i != NONE; i = e->next[i])
+		if (add_row(e, b, g, &r, &o, &b->rows[i], err) < 0)
+			return -1;
+	if (r.rows > 0) {
+		uint32_t len;
+
+		close_record(b, g, &r, ml_out_end(&o, &len), e->keys.len);
+	}
+	return 0;
+}
+
+static void *
+resize(void *p, size_t n, size_t size)
+{
+	p = reallocarray(p, n, size);
+	if (p == NULL)
+		abort();
+	return p;
+}
+
+static void
+make_room(struct open_protocol *e, uint32_t n_rows)
+{
+	uint32_t n = e->cap_rows > 0 ? e->cap_rows : 1024;
+
+	if (n_rows > e->cap_rows) {
+		while (n < n_rows)
+			n *= 2;
+		e->next = resize(e->next, n, sizeof(*e->next));
+		e->groups = resize(e->groups, n, sizeof(*e->groups));
+		e->n_slots = 2 * n;	/* a power of two, half empty at worst */
+		e->slots = resize(e->slots, e->n_slots, sizeof(*e->slots));
+		e->cap_rows = n;
+	}
+	memset(e->slots, 0, e->n_slots * sizeof(*e->slots));
+	e->n_groups = 0;
+}
+
+static struct group *
+group_of(struct open_protocol *e, const struct ml_topic *topic, int32_t partition, uint32_t row)
+{
+	uint64_t h = ((uint64_t)(uintptr_t)topic + (uint32_t)partition * UINT64_C(0x9E3779B97F4A7C15)) *
+		UINT64_C(0xD6E8FEB86659FD93);
+
+	for (uint32_t i = (uint32_t)(h >> 32) & (e->n_slots - 1);; i = (i + 1) & (e->n_slots - 1)) {
+		struct group *g;
+
+		if (e->slots[i] == 0) {
+			g = &e->groups[e->n_groups++];
+			*g = (struct group){ .topic = topic, .partition = partition, .first = row, .last = NONE };
+			e->slots[i] = e->n_groups;
+			return g;
+		}
+		g = &e->groups[e->slots[i] - 1];
+		if (g->topic == topic && g->partition == partition)
+			return g;
+	}
+}
+
+static void
+make_groups(struct open_protocol *e, const struct ml_batch *b)
+{
+	struct group *g = NULL;
+
+	make_room(e, b->n_rows);
+	for (uint32_t i = 0; i < b->n_rows; i++) {
+		const struct ml_row *row = &b->rows[i];
+		int n = row->schema->n_columns;
+
+		/* Nothing of it is left to be sent. */
+		if (ml_image_empty(row->before, n) && ml_image_empty(row->after, n))
+			continue;
+		if (g == NULL || g->topic != row->topic || g->partition != row->partition)
+			g = group_of(e, row->topic, row->partition, i);
+		if (g->last != NONE)
+			e->next[g->last] = i;
+		g->last = i;
+		e->next[i] = NONE;
+	}
+}
+
+static int
+rows(struct ml_encoder *enc, struct ml_batch *b, struct ml_err *err)
+{
+	struct open_protocol *e = (struct open_protocol *)enc;
+	uint32_t first = b->n_msgs;
+	char *p;
+
+	if (b->n_rows == 0)
+		return 0;
+	e->keys.len = 0;
+	make_groups(e, b);
+	for (uint32_t i = 0; i < e->n_groups; i++)
+		if (encode_group(e, b, &e->groups[i], err) < 0)
+			return -1;
+	p = ml_arena_bytes(&b->arena, e->keys.len);
+	memcpy(p, e->keys.data, e->keys.len);
+	for (uint32_t i = first; i < b->n_msgs; i++) {
+		b->msgs[i].key = p;
+		p += b->msgs[i].key_len;
+	}
+	return 0;
+}
+
+/* --- DDL and resolved ts ------------------------------------------------------------------------------------------------ */
+
+static void
+begin_key(struct ml_out *o, struct ml_arena *a, ml_ts ts)
+{
+	ml_out_begin(o, a);
+	ml_out_need(o, 2 * WORD);
+	o->p += 2 * WORD;
+	ml_out_lit(o, "{\"ts\":");
+	o->p += ml_u64_text(ml_out_need(o, ML_INT_TEXT_MAX), ts);
+}
+
+static void
+end_key(struct ml_out *o, struct ml_msg *m)
+{
+	put_word(o->start, 1);
+	put_word(o->start + WORD, ml_out_len(o) - 2 * WORD);
+	m->key = ml_out_end(o, &m->key_len);
+}
+
+static int
+ddl_message(struct ml_encoder *enc, const struct ml_ddl *ddl, struct ml_arena *a, struct ml_msg *m, struct ml_err *err)
+{
+	struct ml_out o;
+
+	(void)enc;
+	(void)err;
+	*m = (struct ml_msg){ .commit_ts = ddl->commit_ts };
+	begin_key(&o, a, ddl->commit_ts);
+	if (ddl->db.len > 0) {
+		ml_out_lit(&o, ",\"scm\":\"");
+		ml_escape_s(&o, ddl->db.s, ddl->db.len);
+		ml_out_lit(&o, "\"");
+	}
+	if (ddl->table.len > 0) {
+		ml_out_lit(&o, ",\"tbl\":\"");
+		ml_escape_s(&o, ddl->table.s, ddl->table.len);
+		ml_out_lit(&o, "\"");
+	}
+	ml_out_lit(&o, ",\"t\":2}");
+	end_key(&o, m);
+	ml_out_begin(&o, a);
+	ml_out_need(&o, WORD);
+	o.p += WORD;
+	ml_out_lit(&o, "{\"q\":\"");
+	ml_escape_s(&o, ddl->query.s, ddl->query.len);
+	ml_out_lit(&o, "\",\"t\":");
+	o.p += ml_i64_text(ml_out_need(&o, ML_INT_TEXT_MAX), ddl->action);
+	ml_out_lit(&o, "}");
+	put_word(o.start, ml_out_len(&o) - WORD);
+	m->value = ml_out_end(&o, &m->value_len);
+	return 1;
+}
+
+static int
+resolved(struct ml_encoder *enc, ml_ts ts, struct ml_arena *a, struct ml_msg *m, struct ml_err *err)
+{
+	static const char no_value[WORD];
+	struct ml_out o;
+
+	(void)enc;
+	(void)err;
+	*m = (struct ml_msg){ .commit_ts = ts, .value = no_value, .value_len = WORD };
+	begin_key(&o, a, ts);
+	ml_out_lit(&o, ",\"t\":3}");
+	end_key(&o, m);
+	return 1;
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------------- */
+
+static int
+open_encoder(struct ml_encoder **out, const struct ml_encoder_env *env, struct ml_err *err)
+{
+	static atomic_uint_fast64_t serial = 1;
+	struct open_protocol *e = calloc(1, sizeof(*e));
+
+	if (e == NULL)
+		abort();
+	if (ml_encoder_opts_read(&e->opts, env, err) < 0) {
+		free(e);
+		return -1;
+	}
+	e->e.ops = &ml_encoder_open;
+	e->serial = atomic_fetch_add(&serial, 1);
+	*out = &e->e;
+	return 0;
+}
+
+static void
+close_encoder(struct ml_encoder *enc)
+{
+	struct open_protocol *e = (struct open_protocol *)enc;
+
+	if (e == NULL)
+		return;
+	ml_encoder_opts_fini(&e->opts);
+	ml_buf_fini(&e->keys);
+	free(e->groups);
+	free(e->next);
+	free(e->slots);
+	free(e);
+}
+
+const struct ml_encoder_ops ml_encoder_open = {
+	.name = "open-protocol",
+	.aliases = { "default" },
+	.for_storage = false,
+	.for_mq = true,
+	.ddl_all_partitions = true,
+	.checkpoint_messages = true,
+	.open = open_encoder,
+	.rows = rows,
+	.ddl = ddl_message,
+	.checkpoint = resolved,
+	.close = close_encoder,
+};
