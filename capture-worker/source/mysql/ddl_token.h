@@ -20,9 +20,9 @@
 
 enum ml_tok_kind {
 	ML_TK_END,	/* len 0; stays the answer when asked again */
-	ML_TK_WORD,	/* unquoted name or keyword, also @var and @@var */
+	ML_TK_WORD,	/* unquoted name or keyword */
 	ML_TK_IDENT,	/* `..`, or ".." under ANSI_QUOTES; s and len include the quotes */
-	ML_TK_STRING,	/* '..', or ".."; x'..', b'..', n'..' and _charset'..' too; quotes included */
+	ML_TK_STRING,	/* '..', or ".."; x'..', b'..', n'..' too; quotes and prefix included */
 	ML_TK_NUMBER,	/* 12, 1.5e3, 0x1F, 0b01 */
 	ML_TK_PUNCT,	/* one byte */
 	ML_TK_BAD,	/* unterminated quote or comment: everything up to the end */
@@ -33,6 +33,7 @@ struct ml_tok {
 	uint32_t len;
 	uint8_t kind;	/* enum ml_tok_kind */
 	bool blank;	/* blanks or comments stood before it */
+	bool executable;	/* it stands in an executable comment */
 };
 
 struct ml_lexer {
