@@ -12,11 +12,8 @@
 #include <stdint.h>
 
 #include "capture-worker/event/batch.h"
-#include "capture-worker/event/schema.h"
-#include "capture-worker/mounter/tablemap.h"
+#include "capture-worker/mounter/rowdec.h"
 #include "common/base/err.h"
-
-struct ml_tz;
 
 /* Types of the common header that ml_rows_open takes. */
 enum ml_rows_type {
@@ -41,30 +38,13 @@ ml_rows_flags(const uint8_t *body, size_t len)
 	return len >= 8 ? (uint16_t)(body[6] | body[7] << 8) : 0;
 }
 
-struct ml_rowdec;
-
-/*
- * Prepares a decoder.  tm's memory may die afterwards; tz must live as long as the decoder; a reference of schema is taken.
- *
- * Columns are joined by name, ASCII case-insensitively, when tm has names: columns that schema lacks (MariaDB's row_start and
- * row_end, a cloud's hidden key) are passed over; one that only schema has is an error.  Without names: by ordinal, with
- * counts, types, lengths and nullability checked; the extra columns of 4.11 are allowed behind.
- *
- * What the schema says on top of tm: signedness and charset where tm does not tell them; ml_column.special; fraction digits
- * (`decimal`) of old temporal columns (codes 7, 11, 12), which must be >= 0 there: -1 means that nobody knows, an error.
- *
- * For ML_TABLE_VERSIONED only current rows come out, as INSERT, UPDATE, DELETE of an ordinary table.
- * at: position for the text.  -1: ErrMySQLSchemaMismatch.
- */
-int ml_rowdec_new(struct ml_rowdec **out, const struct ml_tablemap *tm, struct ml_schema *schema, const struct ml_tz *tz,
-		const char *at, struct ml_err *err);
-void ml_rowdec_free(struct ml_rowdec *dec);	/* NULL is fine; not while an event is open on it */
-struct ml_schema *ml_rowdec_schema(const struct ml_rowdec *dec);	/* borrowed */
+struct ml_inflate;
 
 /* An event being read, with buffers that are kept from event to event.  One per source. */
 struct ml_rows {
 	struct ml_rowdec *dec;
 	const uint8_t *p, *end;		/* rows not read yet */
+	uint8_t type;			/* of the event */
 	uint8_t op;			/* enum ml_op */
 	bool partial_json;		/* PARTIAL_UPDATE */
 	bool full_before, full_after;	/* every column is present in that image */
@@ -72,6 +52,7 @@ struct ml_rows {
 	uint16_t n_present[2];
 	uint8_t *plain;			/* rows of a compressed event; heap */
 	size_t plain_cap;
+	struct ml_inflate *inflate;	/* NULL until the first compressed event */
 	void (*where)(void *arg, char *buf, size_t size);
 	void *where_arg;
 };
