@@ -28,8 +28,8 @@ enum stmt { S_REV, S_GET, S_PUT, S_DEL, S_LIST, S_BUMP, N_STMTS };
 static const char *const sql[N_STMTS] = {
 	[S_REV] = "SELECT value FROM counter WHERE name='revision'",
 	[S_GET] = "SELECT mod_rev FROM kv WHERE key=?1",
-	[S_PUT] = "INSERT INTO kv(key, value, mod_rev) VALUES(?1, ?2, ?3) "
-		"ON CONFLICT(key) DO UPDATE SET value=excluded.value, mod_rev=excluded.mod_rev",
+	[S_PUT] = ("INSERT INTO kv(key, value, mod_rev) VALUES(?1, ?2, ?3) "
+		"ON CONFLICT(key) DO UPDATE SET value=excluded.value, mod_rev=excluded.mod_rev"),
 	[S_DEL] = "DELETE FROM kv WHERE key=?1",
 	/* key < prefix || U+10FFFF: keys are UTF-8 paths, so nothing with the prefix sorts behind that */
 	[S_LIST] = "SELECT key, value, mod_rev FROM kv WHERE key >= ?1 AND key < ?1 || char(1114111) ORDER BY key",
