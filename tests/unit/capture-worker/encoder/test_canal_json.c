@@ -63,12 +63,71 @@ writes_the_published_examples(void **state)
 	run("updates", &updated_only);
 }
 
+static void
+leaves_out_columns_that_are_not_there(void **state)
+{
+	(void)state;
+	run("selected", &plain);
+}
+
+/* Encodes one row of a table of one VARCHAR column; the code of the error, or ML_OK with *length = the message's Length. */
+static enum ml_code
+encode_one(const char *text, size_t max_message_bytes, bool storage, size_t *length)
+{
+	Ml__ChangefeedSpec spec = ML__CHANGEFEED_SPEC__INIT;
+	struct ml_encoder_env env = { .spec = &spec, .max_message_bytes = max_message_bytes, .storage = storage,
+		.now_ms = golden_now };
+	struct ml_datum d = { .kind = ML_D_BYTES, .s = text, .len = (uint32_t)strlen(text) };
+	struct ml_column c = { .name = { "v", 1 }, .type = ML_T_VARCHAR, .flen = 10 };
+	struct ml_schema *s = ml_schema_new();
+	struct ml_batch *b = ml_batch_new();
+	struct ml_err err = { 0 };
+	struct ml_encoder *e;
+
+	s->db = (struct ml_text){ "shop", 4 };
+	s->table = (struct ml_text){ "t", 1 };
+	s->columns = &c;
+	s->n_columns = 1;
+	ml_schema_finish(s);
+	assert_int_equal(ml_encoder_canal_json.open(&e, &env, &err), 0);
+	*ml_batch_row(b) = (struct ml_row){ .schema = s, .after = &d, .op = ML_OP_INSERT, .commit_ts = 1 };
+	if (e->ops->rows(e, b, &err) == 0) {
+		assert_int_equal(b->n_msgs, 1);
+		assert_int_equal(b->msgs[0].rows, 1);
+		assert_ptr_equal(b->msgs[0].schema, s);
+		assert_true(storage == (b->msgs[0].key == NULL));
+		*length = b->msgs[0].key_len + b->msgs[0].value_len + 36;
+	} else {
+		assert_non_null(strstr(err.text, "shop.t"));
+	}
+	e->ops->close(e);
+	ml_batch_free(b);
+	ml_batch_pool_drain();
+	ml_schema_unref(s);
+	return err.code;
+}
+
+static void
+refuses_a_message_above_the_limit(void **state)
+{
+	size_t length = 0, again = 0;
+
+	(void)state;
+	assert_int_equal(encode_one("some text", 100000, false, &length), ML_OK);
+	assert_int_equal(encode_one("some text", length, false, &again), ML_OK);
+	assert_int_equal(again, length);
+	assert_int_equal(encode_one("some text", length - 1, false, &again), ML_ErrMessageTooLarge);
+	assert_int_equal(encode_one("some text", 10, true, &again), ML_OK);	/* storage knows no limit */
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_what_was_recorded),
 		cmocka_unit_test(writes_the_published_examples),
+		cmocka_unit_test(leaves_out_columns_that_are_not_there),
+		cmocka_unit_test(refuses_a_message_above_the_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
