@@ -2,9 +2,9 @@
 
 #include <math.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "common/text/pow10.h"
 
 static const char pairs[201] = "0001020304050607080910111213141516171819"
 			       "2021222324252627282930313233343536373839"
@@ -43,92 +43,123 @@ ml_i64_text(char *buf, int64_t v)
 	return 1 + ml_u64_text(buf + 1, 0 - (uint64_t)v);
 }
 
-static const double pow10[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-	1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
-
 /* A positive number as d[0].d[1]d[2]... * 10^x, no zeros at the end. */
 struct digits {
 	char d[24];
 	int n, x;
 };
 
+/* m * 10^k as digits. */
 static void
-set_digits(struct digits *g, uint64_t m, int scale)
+set_digits(struct digits *g, uint64_t m, int k)
 {
 	g->n = (int)ml_u64_text(g->d, m);
-	g->x = g->n - 1 - scale;
+	g->x = g->n - 1 + k;
 	while (g->n > 1 && g->d[g->n - 1] == '0')
 		g->n--;
 }
 
-/*
- * Numbers people write down (12.5, 0.001) are m / 10^k with m exact and 10^k exact, so that one correctly rounded division
- * tells whether they read back as v; the least k that does has the fewest digits.  m < 10^15: then no other m of this k could
- * do so too.  max_k <= 22 keeps 10^k exact; for floats 8 keeps the way over double from rounding twice.
- */
-static bool
-short_digits(struct digits *g, double v, bool single)
+/* floor(log2 10^k), exact for |k| <= 1233; >> of a negative number keeps its sign with the compilers we have. */
+static int
+log2_pow10(int k)
 {
-	int max_k = single ? 8 : 22;
-	/* All integers below are exact and distinct floats, so their digits are the shortest ones. */
-	double max_m = single ? 16777216.0 : 1e15;
+	return (k * 1741647) >> 19;
+}
 
-	for (int k = 0; k <= max_k; k++) {
-		double m = v * pow10[k];
+/* g * v / 2^128, made odd if anything was cut off: enough to compare with, as if all bits were there. */
+static uint64_t
+mul_odd(const struct ml_pow10 *g, uint64_t v)
+{
+	unsigned __int128 low = (unsigned __int128)g->lo * v;
+	unsigned __int128 all = (unsigned __int128)g->hi * v + (uint64_t)(low >> 64);
 
-		if (m >= max_m)
-			return false;
-		m = rint(m);
-		if (single ? (float)(m / pow10[k]) == (float)v : m / pow10[k] == v) {
-			if (m == 0)
-				return false;
-			set_digits(g, (uint64_t)m, k);
-			return true;
+	return (uint64_t)(all >> 64) | ((uint64_t)all > 1);
+}
+
+/*
+ * The shortest decimal in the interval of numbers that are read as c * 2^q, the nearest to it if there are several; c > 0.
+ * closer: c is a power of two, so that the lower neighbour is half as far as the upper one.
+ *
+ * Giulietti's algorithm ("The Schubfach way to render doubles", 2020): k is chosen such that the interval holds at least one
+ * multiple of 10^k and at most one of 10^(k+1).  So the answer is that one, or a neighbour of c * 2^q among the former.
+ * All values are quadrupled, so that the bounds, half-way to the neighbours, are integers too.
+ */
+static void
+shortest(struct digits *out, uint64_t c, int q, bool closer)
+{
+	int k = (q * 1262611 - (closer ? 524031 : 0)) >> 22;	/* floor(log10 of the interval's width) */
+	int shift = q + log2_pow10(-k) + 1;
+	const struct ml_pow10 *g = &ml_pow10[-k - ML_POW10_MIN];
+	uint64_t odd = c & 1;	/* a bound itself is read as the even one of its two neighbours */
+	uint64_t lower = mul_odd(g, (4 * c - 2 + closer) << shift) + odd;
+	uint64_t value = mul_odd(g, (4 * c) << shift);
+	uint64_t upper = mul_odd(g, (4 * c + 2) << shift) - odd;
+	uint64_t s = value / 4;
+	bool down, up;
+
+	if (s >= 10) {
+		uint64_t tens = s / 10;
+
+		down = lower <= 40 * tens;
+		up = 40 * tens + 40 <= upper;
+		if (down != up) {
+			set_digits(out, tens + up, k + 1);
+			return;
 		}
 	}
-	return false;
+	down = lower <= 4 * s;
+	up = 4 * s + 4 <= upper;
+	if (down == up) {
+		uint64_t half = 4 * s + 2;
+
+		up = value > half || (value == half && (s & 1));
+	}
+	set_digits(out, s + up, k);
 }
 
+/* An integer below 2^53 has neighbours at least one away, so its own digits are the shortest. */
 static bool
-reads_back(const char *text, double v, bool single)
+small_integer(struct digits *out, double v)
 {
-	return single ? strtof(text, NULL) == (float)v : strtod(text, NULL) == v;
-}
-
-/* Adds one to the last digit of "d.ddde+xx"; false if it would carry. */
-static bool
-bump(char *text)
-{
-	char *last = strchr(text, 'e') - 1;
-
-	if (*last == '9')
+	if (v >= 0x1p53 || v != (double)(uint64_t)v)
 		return false;
-	(*last)++;
+	set_digits(out, (uint64_t)v, 0);
 	return true;
 }
 
-/*
- * Any v: the first precision whose nearest decimal reads back.  At a power of two the gap above v is twice the one below, so
- * there the next decimal above may read back where the nearest one (below) does not.
- */
 static void
-long_digits(struct digits *g, double v, bool single)
+double_digits(struct digits *out, double v)
 {
-	char text[40];
-	int most = single ? 9 : 17;
+	uint64_t bits, c;
+	int exp;
 
-	for (int prec = 1; prec <= most; prec++) {
-		snprintf(text, sizeof(text), "%.*e", prec - 1, v);
-		if (reads_back(text, v, single) || (bump(text) && reads_back(text, v, single)))
-			break;
-	}
-	g->n = 0;
-	g->x = atoi(strchr(text, 'e') + 1);
-	for (const char *p = text; *p != 'e'; p++)
-		if (*p >= '0' && *p <= '9')
-			g->d[g->n++] = *p;
-	while (g->n > 1 && g->d[g->n - 1] == '0')
-		g->n--;
+	if (small_integer(out, v))
+		return;
+	memcpy(&bits, &v, sizeof(bits));
+	c = bits & ((UINT64_C(1) << 52) - 1);
+	exp = (int)(bits >> 52 & 2047);
+	if (exp == 0)
+		shortest(out, c, -1074, false);
+	else
+		shortest(out, c | UINT64_C(1) << 52, exp - 1075, c == 0 && exp > 1);
+}
+
+static void
+float_digits(struct digits *out, float v)
+{
+	uint32_t bits, c;
+	int exp;
+
+	/* Floats are sparser: from 2^24 on an integer's own digits may be too many. */
+	if (v < 0x1p24f && small_integer(out, (double)v))
+		return;
+	memcpy(&bits, &v, sizeof(bits));
+	c = bits & ((UINT32_C(1) << 23) - 1);
+	exp = (int)(bits >> 23 & 255);
+	if (exp == 0)
+		shortest(out, c, -149, false);
+	else
+		shortest(out, c | UINT32_C(1) << 23, exp - 150, c == 0 && exp > 1);
 }
 
 static size_t
@@ -146,8 +177,10 @@ float_text(char *buf, double v, enum ml_float_form form, bool single)
 		*p++ = '0';
 		return (size_t)(p - buf);
 	}
-	if (!short_digits(&g, v, single))
-		long_digits(&g, v, single);
+	if (single)
+		float_digits(&g, (float)v);
+	else
+		double_digits(&g, v);
 	exponent = form == ML_FLOAT_J && (single ? (float)v < 1e-6f || (float)v >= 1e21f : v < 1e-6 || v >= 1e21);
 	if (exponent) {
 		*p++ = g.d[0];
