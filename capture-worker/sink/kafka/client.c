@@ -107,7 +107,13 @@ set_producing(rd_kafka_conf_t *conf, const struct kafka_options *o, size_t max_b
 	return set_int(conf, "acks", o->acks, why, n) && set_int(conf, "retries", retries, why, n) &&
 		set(conf, "retry.backoff.ms", "100", why, n) &&
 		set(conf, "enable.idempotence", idempotent ? "true" : "false", why, n) &&
-		set(conf, "max.in.flight", idempotent ? "5" : "1", why, n) &&
+		/*
+		 * One request in flight per broker, as protocols.md 15.5 has it, also with the idempotent producer: a broker
+		 * that has no state for a producer accepts any first sequence number.  When the very first request to a new
+		 * partition fails ("not the leader yet") while a second one is on its way, the second is taken, and the retry of
+		 * the first is answered as a duplicate: acknowledged, and lost.
+		 */
+		set(conf, "max.in.flight", "1", why, n) &&
 		/* No message times out by its age in the queue: a slow broker only means lag.  The sink watches progress. */
 		set(conf, "message.timeout.ms", "0", why, n) && set(conf, "request.timeout.ms", "10000", why, n) &&
 		set(conf, "linger.ms", "0", why, n) && set(conf, "compression.codec", o->compression, why, n) &&
