@@ -165,7 +165,8 @@ ml_encoder_opts_read(struct ml_encoder_opts *opts, const struct ml_encoder_env *
 		o.only_updated = true;
 	if (o.delete_handle_only && env->spec->force_replicate) {
 		ML_ERR(err, ErrCodecInvalidConfig, 0,
-			"force-replicate must be disabled when configuration \"delete-only-output-handle-key-columns\" is true.");
+			"force-replicate must be disabled when configuration "
+			"\"delete-only-output-handle-key-columns\" is true.");
 		goto fail;
 	}
 	if (read_terminator(&o, sink, err) < 0)

@@ -17,7 +17,8 @@
  * splitting adds stands behind its last place: a table's order is the reference's, which has one stream per table, and other
  * tables do not move.  A transaction that fills several batches is handled per batch, as the reference does per chunk.
  *
- * An UPDATE is split if any column of a primary or unique index (nullable ones too) has another key text (2.8) in the two images.
+ * An UPDATE is split if any column of a primary or unique index (nullable ones too) has another key text (2.8) in its two
+ * images.
  * Both halves keep ts and schema, and have row->split set.
  */
 void ml_split_updates(struct ml_batch *b, bool raw_change_event);

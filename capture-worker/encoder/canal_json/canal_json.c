@@ -137,7 +137,7 @@ put_codes(struct ml_out *o, const struct cj_shape *sh, const struct ml_datum *im
 	for (int i = 0; i < sh->n_codes; i++) {
 		const struct cj_code *c = &sh->codes[i];
 		const struct ml_datum *d = &image[c->column];
-		bool above = d->kind == ML_D_U64 ? d->u > c->bound : d->kind == ML_D_I64 && d->i > 0 && (uint64_t)d->i > c->bound;
+		bool above = (d->kind == ML_D_U64 || (d->kind == ML_D_I64 && d->i > 0)) && d->u > c->bound;
 
 		ml_out_put(o, c->before, c->before_len);
 		put_text(o, above ? c->promoted : c->code);

@@ -58,5 +58,6 @@ struct cj_table {
 /* The table's texts, made at first use.  serial: of the encoder, so that another one's are made anew. */
 struct cj_table *cj_table_of(struct ml_schema *s, uint64_t serial, bool full_types);
 /* The shape of an image (schema->n_columns datums). */
-const struct cj_shape *cj_shape_of(struct cj_table *t, const struct ml_schema *s, const struct ml_datum *image, bool handle_only);
+const struct cj_shape *cj_shape_of(struct cj_table *t, const struct ml_schema *s, const struct ml_datum *image,
+	bool handle_only);
 #endif
