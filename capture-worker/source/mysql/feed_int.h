@@ -1,0 +1,25 @@
+/* feed_int.h - what the parts of the feed share: feed.c (groups, batches, time), feed_rows.c (rows), feed_stmt.c (statements). */
+#ifndef ML_WORKER_SOURCE_MYSQL_FEED_INT_H
+#define ML_WORKER_SOURCE_MYSQL_FEED_INT_H
+#include "capture-worker/source/mysql/feed.h"
+
+/* A batch is full at: rows that keep a sink's threads busy for some milliseconds, and memory that is a small part of a quota. */
+#define ML_FEED_BATCH_ROWS 2048u
+#define ML_FEED_BATCH_BYTES (512u << 10)
+/* Also when hardly anything of the log is for us: the resolved ts and the place to resume at must follow. */
+#define ML_FEED_BATCH_LOG_BYTES (4u << 20)
+/* Log bytes of one group that wait for its end; longer groups go out as they come. */
+#define ML_FEED_HOLD_BYTES (32u << 20)
+
+/* Hands b (with held ones before it) over and begins a new one.  0, or -1 when the shard stops: then f->stopped. */
+int ml_feed_emit(struct ml_feed *f);
+/* The batch is full inside a group: it waits, or goes out when the group is too large. */
+int ml_feed_full(struct ml_feed *f);
+/* Drops what the open group has added since the mark.  -1 if it has been handed over already. */
+int ml_feed_cut(struct ml_feed *f, size_t held, const struct ml_feed_mark *mark);
+struct ml_feed_mark ml_feed_mark_now(const struct ml_feed *f);
+
+int ml_feed_on_map(void *arg, const struct ml_ev *e, struct ml_err *err);
+int ml_feed_on_rows(void *arg, const struct ml_ev *e, struct ml_err *err);
+int ml_feed_on_statement(void *arg, const struct ml_ev_query *q, const struct ml_ddl_stmt *stmt, struct ml_err *err);
+#endif

@@ -1,0 +1,560 @@
+#include "capture-worker/source/mysql/mysql.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "capture-worker/source/mysql/check.h"
+#include "capture-worker/source/mysql/dump.h"
+#include "capture-worker/source/mysql/feed.h"
+#include "capture-worker/source/mysql/mysql_int.h"
+#include "capture-worker/source/mysql/start.h"
+#include "capture-worker/source/mysql/trouble.h"
+#include "common/base/backoff.h"
+#include "common/run/log.h"
+#include "common/text/tz.h"
+
+/* Reads and writes of control queries: a server slower than this is as good as lost. */
+#define CONTROL_TIMEOUT_S 30u
+/* Delays between connections, and what counts as calm: a stream that lived this long starts over with the shortest. */
+#define BACKOFF_BASE_MS 100u
+#define BACKOFF_CAP_MS 30000u
+#define BACKOFF_CALM_MS 10000u
+/* A busy stream is given this long to fill a batch; a quiet one is handed over at once. */
+#define LINGER_US 500u
+#define BUSY_US 2000u
+/* Chores (the server's clock, definitions to read again) are looked at this often while events keep coming. */
+#define CHORES_US 1000000u
+/* Another id after a clash; so many clashes in a row are no accident. */
+#define MAX_CLASHES 8
+
+struct ml_source {
+	const struct ml_source_env *env;
+	struct ml_my_target *target;
+	struct ml_my_conn control;	/* my NULL: not connected */
+	struct ml_server server;
+	struct ml_clock clock;
+	struct ml_tz *tz;
+	struct ml_feed feed;
+	struct ml_backoff backoff;
+	uint32_t clashes;		/* of our server_id */
+	bool warned;			/* env->warn has told of trouble */
+	bool by_gtid;			/* the place is another server's: only its GTIDs mean something */
+
+	bool reading;			/* definitions were read again at this head and take effect when the stream gets there */
+	char read_file[256];
+	uint64_t read_offset;
+	uint64_t chores_us;
+
+	int wake_fd;
+	atomic_bool stop;
+	_Atomic(struct ml_journal *) journal;
+	_Atomic(struct ml_xa *) xa;
+	_Atomic uint64_t reconnects;
+};
+
+static uint64_t
+mono_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint32_t
+ml_my_server_id(const struct ml_source_env *env, const char *slot, uint32_t attempt)
+{
+	const char *parts[] = {
+		env->config->cluster_id, env->config->advertise_addr, env->spec->namespace_, env->spec->id, env->object, slot,
+	};
+	uint32_t h = 2166136261u;
+
+	if (env->spec->upstream != NULL && env->spec->upstream->server_id != 0 && attempt == 0)
+		return env->spec->upstream->server_id;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		for (const char *p = parts[i] != NULL ? parts[i] : ""; ; p++) {
+			h = (h ^ (uint8_t)*p) * 16777619u;
+			if (*p == '\0')
+				break;
+		}
+	h = (h ^ attempt) * 16777619u;
+	return 0x4D000000u | (h & 0x00FFFFFFu);
+}
+
+const Ml__Upstream *
+ml_my_upstream(const struct ml_source_env *env)
+{
+	return env->spec->upstream != NULL ? env->spec->upstream : env->config->upstream;
+}
+
+static bool
+stopping(const struct ml_source *s)
+{
+	return atomic_load_explicit(&s->stop, memory_order_relaxed);
+}
+
+/* ---- control connection ---- */
+
+static int
+control(struct ml_source *s, struct ml_err *err)
+{
+	if (s->control.my != NULL && mysql_ping(s->control.my) == 0)
+		return 0;
+	ml_my_close(&s->control);
+	return ml_my_connect(&s->control, s->target, CONTROL_TIMEOUT_S, err);
+}
+
+static int
+reread(void *arg, struct ml_err *err)
+{
+	struct ml_source *s = arg;
+
+	if (control(s, err) < 0 || ml_schema_store_reread(s->feed.store, s->control.my, err) < 0 ||
+	    ml_start_head_offset(&s->control, s->read_file, &s->read_offset, err) < 0)
+		return -1;
+	s->reading = true;
+	return 0;
+}
+
+/* True if the stream has reached the log's end as it was when definitions were last read. */
+static bool
+passed(const struct ml_source *s)
+{
+	const struct ml_place *p = &s->feed.reader.place;
+	uint64_t file = ml_binlog_number(p->file), read_file = ml_binlog_number(s->read_file);
+
+	return file > read_file || (file == read_file && p->offset >= s->read_offset);
+}
+
+/* What has to be done now and then.  Trouble here is no trouble of the stream: it is logged and tried again. */
+static void
+chores(struct ml_source *s)
+{
+	struct ml_err err = { 0 };
+
+	s->chores_us = mono_us();
+	if (s->reading && !s->feed.reader.open && passed(s)) {
+		s->reading = false;
+		ml_schema_store_at_head(s->feed.store);
+		ml_feed_redefined(&s->feed);
+	}
+	if (!s->reading && ml_schema_store_stale(s->feed.store) > 0 && reread(s, &err) < 0)
+		ml_log_err(ML_WARN, s->env->object, &err, "cannot read table definitions");
+	if (ml_clock_is_old(&s->clock) && (control(s, &err) < 0 || ml_clock_measure(&s->clock, &s->control, &err) < 0)) {
+		ml_log_err(ML_WARN, s->env->object, &err, "cannot read the upstream's clock");
+		s->clock.measured_us = ml_clock_local_us();
+	}
+}
+
+/* ---- begin ---- */
+
+static int
+place_of(struct ml_place *p, const Ml__Position *pos, struct ml_err *err)
+{
+	if (strlen(pos->file) >= sizeof(p->file) || pos->offset < 4 || ml_gtid_list_parse(&p->gtids, pos->gtid) < 0)
+		return ML_ERRF(err, ErrMySQLPositionInsideGroup, 0, "the stored position %s:%llu %s is damaged; use a new start-ts",
+			pos->file, (unsigned long long)pos->offset, pos->gtid);
+	snprintf(p->file, sizeof(p->file), "%s", pos->file);
+	p->offset = pos->offset;
+	return 0;
+}
+
+/* Where to begin and with which fold; sets discard_to. */
+static int
+find_begin(struct ml_source *s, struct ml_place *place, ml_ts *last, struct ml_err *err)
+{
+	const struct ml_source_env *env = s->env;
+	const Ml__Position *pos = env->position;
+
+	s->feed.discard_to = env->checkpoint_ts;
+	if (pos != NULL && pos->file != NULL && *pos->file != '\0') {
+		if (place_of(place, pos, err) < 0)
+			return -1;
+		*last = pos->last_ts;
+		if (strcmp(pos->server, s->server.identity) == 0)
+			return 0;
+		/* Another server: its GTIDs must hold ours.  Order may differ there, so nothing may be dropped by ts. */
+		if (place->gtids.n == 0)
+			return ML_ERR(err, ErrMySQLGTIDDiverged, 0, pos->file, s->control.addr, s->server.identity);
+		ml_warn(env->object, "the upstream is another server: resuming by GTID old=%s new=%s gtid=%s", pos->server,
+			s->server.identity, pos->gtid);
+		s->by_gtid = true;
+		*last = env->checkpoint_ts > pos->last_ts ? env->checkpoint_ts : pos->last_ts;
+		s->feed.discard_to = 0;
+		return 0;
+	}
+	if (env->checkpoint_ts == 0) {
+		/* Now: whatever is logged from here on is above this moment. */
+		if (ml_start_head(&s->control, place, err) < 0)
+			return -1;
+		*last = ml_ts_from_ms(ml_clock_now_us(&s->clock) / 1000);
+		return 0;
+	}
+	return ml_start_find(&s->control, s->target, ml_my_server_id(env, "search", 0), env->checkpoint_ts, place, last, err);
+}
+
+static int
+begin(struct ml_source *s, struct ml_err *err)
+{
+	const struct ml_source_env *env = s->env;
+	struct ml_schema_store_env store_env = { 0 };
+	struct ml_place place = { 0 };
+	struct ml_journal *journal = NULL;
+	struct ml_xa *xa = NULL;
+	char log[400];
+	ml_ts last = 0;
+	int rc = -1;
+
+	if (control(s, err) < 0 || ml_check_server(&s->control, env->filter, &s->server, NULL, NULL, err) < 0 ||
+	    ml_clock_measure(&s->clock, &s->control, err) < 0 || find_begin(s, &place, &last, err) < 0)
+		goto out;
+	snprintf(log, sizeof(log), "%s %.*s", s->server.identity, (int)strcspn(place.file, "."), place.file);
+	if (ml_journal_open(&journal, env->state_dir, log, err) < 0)
+		goto out;
+	s->feed.journal = journal;
+	atomic_store(&s->journal, journal);
+	if (ml_xa_open(&xa, env->state_dir, err) < 0)
+		goto out;
+	s->feed.xa = xa;
+	atomic_store(&s->xa, xa);
+	store_env = (struct ml_schema_store_env){
+		.object = env->object, .state_dir = env->state_dir, .filter = env->filter,
+		.checkpoint_ts = env->checkpoint_ts > last ? env->checkpoint_ts : last,
+		.force_replicate = env->spec->force_replicate, .json_as_json = s->target->json_as_json,
+		.mariadb = s->server.flavor == ML_MARIADB, .lower_case_table_names = s->server.lower_case_table_names,
+		.arg = env->arg, .table = env->table,
+	};
+	if (ml_schema_store_open(&s->feed.store, &store_env, err) < 0 ||
+	    ml_schema_store_load(s->feed.store, s->control.my, store_env.checkpoint_ts, err) < 0 ||
+	    ml_start_head_offset(&s->control, s->read_file, &s->read_offset, err) < 0)
+		goto out;
+	s->reading = true;
+	s->feed.env = env;
+	s->feed.clock = &s->clock;
+	s->feed.tz = s->tz;
+	s->feed.server = s->server.identity;
+	s->feed.target_ts = env->spec->target_ts;
+	s->feed.reread = reread;
+	s->feed.reread_arg = s;
+	s->feed.reader.flavor = s->server.flavor;
+	s->feed.reader.lower_case_table_names = s->server.lower_case_table_names;
+	ml_feed_start(&s->feed, &place, last);
+	ml_info(env->object, "following the binary log upstream=%s version=%s file=%s offset=%llu last_ts=%llu checkpoint_ts=%llu",
+		s->control.addr, s->server.version, place.file, (unsigned long long)place.offset, (unsigned long long)last,
+		(unsigned long long)env->checkpoint_ts);
+	rc = 0;
+out:
+	ml_place_fini(&place);
+	return rc;
+}
+
+/* What an unfinished begin left behind, so that it can be tried again. */
+static void
+unbegin(struct ml_source *s)
+{
+	atomic_store(&s->journal, NULL);
+	atomic_store(&s->xa, NULL);
+	ml_schema_store_close(s->feed.store);
+	ml_xa_close(s->feed.xa);
+	ml_journal_close(s->feed.journal);
+	s->feed.store = NULL;
+	s->feed.xa = NULL;
+	s->feed.journal = NULL;
+}
+
+/* ---- stream ---- */
+
+/* The server's state must not lie behind ours: RESET MASTER, a restored backup, a wrong server. */
+static int
+check_history(struct ml_source *s, struct ml_err *err)
+{
+	const struct ml_place *p = &s->feed.good;
+	struct ml_place now = { 0 };
+	char at[300];
+	int rc = 0;
+
+	if (ml_start_head(&s->control, &now, err) < 0) {
+		ml_place_fini(&now);
+		return -1;
+	}
+	for (size_t i = 0; i < p->gtids.n && rc == 0; i++) {
+		const struct ml_gtid *g = &p->gtids.v[i];
+		size_t k;
+
+		for (k = 0; k < now.gtids.n && now.gtids.v[k].domain != g->domain; k++)
+			;
+		if (k == now.gtids.n || now.gtids.v[k].seq < g->seq) {
+			snprintf(at, sizeof(at), "GTID %u-%u-%llu", g->domain, g->server, (unsigned long long)g->seq);
+			rc = ML_ERR(err, ErrMySQLGTIDDiverged, 0, at, s->control.addr, s->server.identity);
+		}
+	}
+	ml_place_fini(&now);
+	return rc;
+}
+
+static int
+open_dump(struct ml_source *s, struct ml_dump **out, struct ml_err *err)
+{
+	const struct ml_place *p = &s->feed.good;
+	struct ml_dump_start start = {
+		.file = p->file, .offset = p->offset, .server_id = ml_my_server_id(s->env, "dump", s->clashes),
+	};
+	char checksum[16] = "";
+	struct ml_server server;
+	int rc;
+
+	/* Settings are dynamic: each connection looks again. */
+	if (control(s, err) < 0 || ml_check_server(&s->control, s->env->filter, &server, NULL, NULL, err) < 0)
+		return -1;
+	if (strcmp(server.identity, s->server.identity) != 0)
+		return ML_ERRF(err, ErrUpstreamUnavailable, 0, "upstream %s became another server (%s, was %s)", s->control.addr,
+			server.identity, s->server.identity);
+	if (check_history(s, err) < 0 || ml_clock_measure(&s->clock, &s->control, err) < 0 ||
+	    ml_my_scalar_opt(&s->control, "SELECT @@global.binlog_checksum", checksum, sizeof(checksum), err) < 0)
+		return -1;
+	/*
+	 * On the server where the place was taken, file and offset are exact and cost nothing; a GTID makes the server search.
+	 * The command carries 32 bits of the offset.
+	 */
+	if (s->by_gtid || p->offset > UINT32_MAX) {
+		if (p->gtids.n == 0)
+			return ML_ERR(err, ErrMySQLPositionOver4G, 0, p->file);
+		ml_buf_clear(&s->feed.gtid);
+		ml_gtid_list_print(&p->gtids, &s->feed.gtid);
+		start.gtid = s->feed.gtid.data;
+		start.file = "";
+	}
+	rc = ml_dump_open(out, s->target, &start, s->wake_fd, err);
+	if (rc < 0)
+		return -1;
+	ml_feed_rewind(&s->feed, strcmp(checksum, "CRC32") == 0 ? 4 : 0);
+	return 0;
+}
+
+/* The trouble that was told of is over. */
+static void
+healed(struct ml_source *s)
+{
+	if (s->warned)
+		s->env->warn(s->env->arg, NULL);
+	s->warned = false;
+	s->clashes = 0;
+}
+
+/* Until the stream breaks (-1) or is not wanted any more (0). */
+static int
+stream(struct ml_source *s, struct ml_dump *d, struct ml_err *err)
+{
+	struct ml_feed *f = &s->feed;
+	uint64_t timeout_us = 0, groups = f->group;
+	unsigned n = 0;
+
+	for (;;) {
+		const uint8_t *p;
+		uint32_t len;
+		enum ml_dump_result res = ml_dump_next(d, timeout_us, &p, &len, err);
+
+		timeout_us = 0;
+		switch (res) {
+		case ML_DUMP_EVENT:
+			if (ml_feed_event(f, p, len, err) < 0)
+				return -1;
+			if (f->stopped || f->finished)
+				return 0;
+			if ((s->warned || s->clashes > 0) && (f->group != groups || f->at_head))
+				healed(s);
+			if (f->at_head || (++n & 0xFFFF) == 0) {
+				if (stopping(s))
+					return 0;
+				if (f->at_head || mono_us() - s->chores_us >= CHORES_US)
+					chores(s);
+			}
+			break;
+		case ML_DUMP_NOTHING:
+			if (stopping(s))
+				return 0;
+			/* While events keep coming a short wait makes larger batches; otherwise nobody should wait for us. */
+			if (ml_feed_waiting(f) && !f->lingered && mono_us() - f->out_us < BUSY_US) {
+				f->lingered = true;
+				timeout_us = LINGER_US;
+				break;
+			}
+			f->lingered = false;
+			if (ml_feed_drained(f, err) < 0)
+				return -1;
+			if (f->stopped || f->finished)
+				return 0;
+			if (s->reading || mono_us() - s->chores_us >= CHORES_US)
+				chores(s);
+			timeout_us = UINT64_MAX;
+			break;
+		case ML_DUMP_WOKEN:
+			return 0;
+		case ML_DUMP_END:
+			return ML_ERR(err, ErrUpstreamUnavailable, 0, ml_dump_conn(d)->addr, "the server ended the stream");
+		case ML_DUMP_ERROR:
+			return -1;
+		}
+	}
+}
+
+/* Waits, but not past stop. */
+static void
+pause_ms(struct ml_source *s, uint32_t ms)
+{
+	struct pollfd pfd = { .fd = s->wake_fd, .events = POLLIN };
+
+	(void)poll(&pfd, 1, (int)ms);
+}
+
+/* Trouble that time may mend: tells of it and waits.  lived_ms: how long it went well before. */
+static void
+wait_for_better(struct ml_source *s, const struct ml_err *err, uint64_t lived_ms)
+{
+	uint32_t ms = ml_backoff_next(&s->backoff, lived_ms);
+
+	/* Half of it by chance, so that many readers do not come back in step. */
+	ms = ms / 2 + (uint32_t)(mono_us() % (ms / 2 + 1));
+	ml_log_err(ML_WARN, s->env->object, err, "upstream trouble, will connect again");
+	s->env->warn(s->env->arg, err);
+	s->warned = true;
+	atomic_fetch_add(&s->reconnects, 1);
+	pause_ms(s, ms);
+}
+
+static int
+run(struct ml_source *s, struct ml_err *err)
+{
+	struct ml_dump *d = NULL;
+	bool begun = false;
+	int rc = 0;
+
+	while (!stopping(s)) {
+		uint64_t since = mono_us();
+
+		*err = (struct ml_err){ 0 };
+		if (!begun && begin(s, err) == 0)
+			begun = true;
+		if (begun && s->feed.target_ts != 0 && s->feed.good_last >= s->feed.target_ts && s->feed.resolved >= s->feed.target_ts)
+			break;
+		if (begun && err->code == ML_OK && open_dump(s, &d, err) == 0 && stream(s, d, err) == 0)
+			break;
+		ml_dump_close(d);
+		d = NULL;
+		if (!begun)
+			unbegin(s);
+		switch (ml_trouble_of(err, &s->control, &s->feed.good, s->env->checkpoint_ts)) {
+		case ML_TROUBLE_LOST:
+			wait_for_better(s, err, (mono_us() - since) / 1000);
+			continue;
+		case ML_TROUBLE_SAME_ID:
+			if (s->clashes++ < MAX_CLASHES) {
+				ml_warn(s->env->object, "another reader uses our server_id, taking a new one server_id=%u",
+					ml_my_server_id(s->env, "dump", s->clashes));
+				atomic_fetch_add(&s->reconnects, 1);
+				continue;
+			}
+			ML_ERR(err, ErrMySQLServerID, 0, ml_my_server_id(s->env, "dump", s->clashes), s->control.addr);
+			break;
+		case ML_TROUBLE_FATAL:
+			break;
+		}
+		rc = -1;
+		break;
+	}
+	ml_dump_close(d);
+	if (rc == 0)
+		*err = (struct ml_err){ 0 };
+	return rc;
+}
+
+/* ---- the rest of the vtable ---- */
+
+static void
+source_close(struct ml_source *s)
+{
+	if (s == NULL)
+		return;
+	unbegin(s);
+	ml_feed_fini(&s->feed);
+	ml_my_close(&s->control);
+	ml_my_target_free(s->target);
+	ml_tz_free(s->tz);
+	if (s->wake_fd >= 0)
+		close(s->wake_fd);
+	mysql_thread_end();
+	free(s);
+}
+
+static int
+source_open(struct ml_source **out, const struct ml_source_env *env, struct ml_err *err)
+{
+	const Ml__Upstream *u = ml_my_upstream(env);
+	struct ml_source *s = calloc(1, sizeof(*s));
+	const char *tz = env->spec->timezone;
+
+	if (s == NULL)
+		abort();
+	s->env = env;
+	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s->backoff = (struct ml_backoff){ .base_ms = BACKOFF_BASE_MS, .cap_ms = BACKOFF_CAP_MS, .calm_ms = BACKOFF_CALM_MS };
+	ml_feed_init(&s->feed);
+	if (s->wake_fd < 0) {
+		ML_ERR(err, ErrIO, errno, "eventfd", strerror(errno));
+		goto fail;
+	}
+	if (u == NULL) {
+		ML_ERR(err, ErrUpstreamURIInvalid, 0, "none is configured");
+		goto fail;
+	}
+	if (tz == NULL || *tz == '\0')
+		tz = env->config->tz;
+	if (ml_my_target_new(&s->target, u, err) < 0 || ml_tz_open(&s->tz, tz, err) < 0)
+		goto fail;
+	*out = s;
+	return 0;
+fail:
+	source_close(s);
+	return -1;
+}
+
+static void
+source_stop(struct ml_source *s)
+{
+	uint64_t one = 1;
+
+	atomic_store(&s->stop, true);
+	(void)!write(s->wake_fd, &one, sizeof(one));
+}
+
+static void
+source_saved(struct ml_source *s, ml_ts checkpoint_ts)
+{
+	struct ml_journal *j = atomic_load(&s->journal);
+	struct ml_xa *x = atomic_load(&s->xa);
+
+	if (j != NULL)
+		ml_journal_saved(j, checkpoint_ts);
+	if (x != NULL)
+		ml_xa_saved(x, checkpoint_ts);
+}
+
+static void
+source_stats(struct ml_source *s, uint64_t *bytes_in, uint64_t *events, uint64_t *reconnects)
+{
+	*bytes_in = atomic_load_explicit(&s->feed.bytes_out, memory_order_relaxed);
+	*events = atomic_load_explicit(&s->feed.events_out, memory_order_relaxed);
+	*reconnects = atomic_load_explicit(&s->reconnects, memory_order_relaxed);
+}
+
+const struct ml_source_ops ml_source_mysql = {
+	.scheme = "mysql", .probe = ml_my_probe, .open = source_open, .run = run, .stop = source_stop, .saved = source_saved,
+	.close = source_close, .stats = source_stats,
+};
