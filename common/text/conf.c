@@ -474,6 +474,22 @@ ml_conf_print_toml(const struct ml_opt *opts, size_t n, const void *base, struct
 	}
 }
 
+/* TiCDC still prints what it ignores. */
+static bool
+in_json(const struct ml_opt *o)
+{
+	return (o->flags & (ML_OPT_SECRET | ML_OPT_FLAG_ONLY)) == 0;
+}
+
+static void
+put_obsolete(struct ml_buf *out, const struct ml_opt *o)
+{
+	if (o->type == ML_OPT_STRING)
+		ml_conf_put_json_text(out, o->dflt);
+	else
+		ml_buf_puts(out, o->dflt);
+}
+
 static void
 put_json_level(const struct ml_opt *opts, size_t n, const void *base, const char *prefix, size_t len, struct ml_buf *out)
 {
@@ -484,18 +500,20 @@ put_json_level(const struct ml_opt *opts, size_t n, const void *base, const char
 		const char *rest = opts[i].name + len, *dot;
 		bool seen = false;
 
-		if (!printed(&opts[i]) || strncmp(opts[i].name, prefix, len) != 0)
+		if (!in_json(&opts[i]) || strncmp(opts[i].name, prefix, len) != 0)
 			continue;
 		dot = strchr(rest, '.');
 		/* A section is printed where its first option stands. */
 		for (size_t j = 0; dot != NULL && j < i && !seen; j++)
-			seen = printed(&opts[j]) && strncmp(opts[j].name, opts[i].name, (size_t)(dot + 1 - opts[i].name)) == 0;
+			seen = in_json(&opts[j]) && strncmp(opts[j].name, opts[i].name, (size_t)(dot + 1 - opts[i].name)) == 0;
 		if (seen)
 			continue;
 		ml_buf_printf(out, "%s\"%.*s\":", first ? "" : ",", dot != NULL ? (int)(dot - rest) : INT_MAX, rest);
 		first = false;
 		if (dot != NULL)
 			put_json_level(opts, n, base, opts[i].name, (size_t)(dot + 1 - opts[i].name), out);
+		else if ((opts[i].flags & ML_OPT_OBSOLETE) != 0)
+			put_obsolete(out, &opts[i]);
 		else
 			put_value(out, &opts[i], base, true);
 	}

@@ -63,7 +63,10 @@ int ml_conf_load(const struct ml_opt *opts, size_t n, void *base, const struct m
 
 /* As TOML that ml_conf_load reads back to the same values; no obsolete ones, no secrets. */
 void ml_conf_print_toml(const struct ml_opt *opts, size_t n, const void *base, struct ml_buf *out);
-/* As one JSON object in table order; nested by the dots; durations in nanoseconds; empty lists null; no secrets. */
+/*
+ * As one JSON object in table order; nested by the dots; durations in nanoseconds; empty lists null; obsolete options with their
+ * default; no secrets.
+ */
 void ml_conf_print_json(const struct ml_opt *opts, size_t n, const void *base, struct ml_buf *out);
 /* Usage text: one line per flag. */
 void ml_conf_print_usage(const struct ml_opt *opts, size_t n, struct ml_buf *out);
