@@ -35,7 +35,8 @@ need(struct out *o, size_t n)
 		return;
 	ml_arena_grow(o->a, 2 * (used + n));
 	o->start = o->a->p;
-	memcpy(o->start, old, used);
+	if (used > 0)
+		memcpy(o->start, old, used);
 	o->p = o->start + used;
 }
 

@@ -190,6 +190,7 @@ static int
 plan(struct ml_rowdec *dec, const struct ml_tablemap *tm, const char *at, struct ml_err *err)
 {
 	struct ml_schema *schema = dec->schema;
+	bool *joined = ml_arena_zalloc(&dec->arena, schema->n_columns * sizeof(*joined));
 	unsigned wanted = 0;
 	const char *bad;
 
@@ -224,6 +225,9 @@ plan(struct ml_rowdec *dec, const struct ml_tablemap *tm, const char *at, struct
 		dec->n_json += tc->real == ML_BT_JSON;
 		if (col == NULL)
 			continue;
+		if (joined[k])
+			return mismatch(dec, at, err, "two columns of the log have one name", &col->name);
+		joined[k] = true;
 		wanted++;
 		/* Never handed on: what sinks must not write, and the columns of versioning. */
 		if (!col->virtual_generated && col->special != ML_SP_ROW_START && col->special != ML_SP_ROW_END)

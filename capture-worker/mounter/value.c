@@ -478,11 +478,11 @@ ml_inet4_text(char *out, const uint8_t *p)
 	return out;
 }
 
-/* RFC 5952 but for what the server does itself: the first longest gap of zeros, of two or more groups, is "::". */
+/* As the server does it, which is not RFC 5952: "::" stands for the first longest run of zeros, even for a single one. */
 char *
 ml_inet6_text(char *out, const uint8_t *p)
 {
-	unsigned group[8], gap = 8, gap_len = 1;
+	unsigned group[8], gap = 8, gap_len = 0;
 
 	for (unsigned i = 0; i < 8; i++)
 		group[i] = (unsigned)p[2 * i] << 8 | p[2 * i + 1];
