@@ -34,7 +34,9 @@ def _template():
 
 
 class MariaDB:
-    """options: of mariadbd, '-' in names, value None for a bare flag; they win over those above."""
+    """options: of mariadbd; value None for a bare flag, OFF to leave one of the above out; they win over those above."""
+
+    OFF = object()
 
     def __init__(self, options=None, port=None):
         self.dir = parts.temp_dir("mariadb")
@@ -50,7 +52,8 @@ class MariaDB:
                 f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.dir}/pid"]
         if os.geteuid() == 0:
             args.append("--user=root")
-        args += [f"--{name}" if value is None else f"--{name}={value}" for name, value in self.options.items()]
+        args += [f"--{name}" if value is None else f"--{name}={value}"
+                 for name, value in self.options.items() if value is not MariaDB.OFF]
         self.process = parts.Process(args, self.dir / "log", cwd=self.dir)
 
         def answers():
