@@ -16,8 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/text/uri.h"
-
 #define BACKLOG 1024
 /* How often and how long an address in use is tried. */
 #define LISTEN_TRIES 25
@@ -93,6 +91,33 @@ ml_node_lock(const char *data_dir, uid_t owner, gid_t group, int *fd, struct ml_
 	return result;
 }
 
+bool
+ml_node_split(const char *addr, char *host, size_t host_size, uint16_t *port)
+{
+	const char *colon = strrchr(addr, ':'), *end = colon;
+	size_t digits;
+
+	if (colon == NULL)
+		return false;
+	digits = strspn(colon + 1, "0123456789");
+	if (digits == 0 || digits > 5 || colon[1 + digits] != '\0' || strtoul(colon + 1, NULL, 10) > UINT16_MAX)
+		return false;
+	if (addr[0] == '[') {
+		addr++;
+		end--;
+		if (end <= addr || *end != ']')
+			return false;
+	} else if (memchr(addr, ':', (size_t)(end - addr)) != NULL) {
+		return false;	/* an IPv6 address without its brackets */
+	}
+	if ((size_t)(end - addr) >= host_size)
+		return false;
+	memcpy(host, addr, (size_t)(end - addr));
+	host[end - addr] = '\0';
+	*port = (uint16_t)strtoul(colon + 1, NULL, 10);
+	return true;
+}
+
 static int
 try_listen(const struct addrinfo *a)
 {
@@ -119,9 +144,7 @@ ml_node_listen(char *addr, size_t size, int *fd, struct ml_err *err)
 	uint16_t port = 0;
 	int r, f = -1;
 
-	if (addr[0] == ':')
-		port = (uint16_t)strtoul(addr + 1, NULL, 10);
-	else if (ml_uri_host_port(addr, host, sizeof(host), &port, 0) != 0)
+	if (!ml_node_split(addr, host, sizeof(host), &port))
 		return ML_ERR(err, ErrListen, 0, addr, "not host:port");
 	snprintf(service, sizeof(service), "%u", port);
 	r = getaddrinfo(host[0] != '\0' ? host : NULL, service, &hints, &list);

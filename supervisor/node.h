@@ -2,6 +2,8 @@
 #ifndef ML_SUPERVISOR_NODE_H
 #define ML_SUPERVISOR_NODE_H
 #include <stddef.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/base/err.h"
@@ -18,6 +20,8 @@ int ml_node_lock(const char *data_dir, uid_t owner, gid_t group, int *fd, struct
  * still be closing it.  ErrListen.
  */
 int ml_node_listen(char *addr, size_t size, int *fd, struct ml_err *err);
+/* Splits "host:port", "[::1]:port" or ":port" (host ""); the port may be 0.  False if it is none of these. */
+bool ml_node_split(const char *addr, char *host, size_t host_size, uint16_t *port);
 /* A random UUID of version 4. */
 void ml_node_uuid(char uuid[37]);
 /* Changes to the user for good; does nothing for "".  *uid, *gid: looked up, also if we are not root. */

@@ -14,6 +14,7 @@
 #include "common/run/log.h"
 #include "common/text/tz.h"
 #include "common/text/uri.h"
+#include "supervisor/node.h"
 
 #define PASSWORD_ENV "MILLRACE_UPSTREAM_PASSWORD"
 #define MS_NS 1000000
@@ -25,14 +26,10 @@ check_port(const char *text, struct ml_err *err)
 {
 	char host[256];
 	uint16_t port;
-	const char *colon = strrchr(text, ':');
 
-	if (colon == NULL || colon[1] == '\0')
+	if (strrchr(text, ':') == NULL)
 		return ML_ERRF(err, ErrConfigInvalid, 0, "'%.200s' does not contain a port", text);
-	/* ":8300" listens everywhere, as in Go. */
-	if (colon == text ? ml_uri_host_port("x", host, sizeof(host), &port, 1) != 0 || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
-				   atol(colon + 1) > 65535
-			  : ml_uri_host_port(text, host, sizeof(host), &port, 0) != 0)
+	if (!ml_node_split(text, host, sizeof(host), &port))
 		return ML_ERRF(err, ErrConfigInvalid, 0, "'%.200s' is not host:port", text);
 	return 0;
 }
@@ -48,12 +45,12 @@ check_advertise(const char *text, struct ml_err *err)
 		return 0;
 	if (check_port(text, err) != 0)
 		return -1;
-	if (text[0] != ':' && ml_uri_host_port(text, host, sizeof(host), &port, 0) == 0 &&
-		!(inet_pton(AF_INET, host, bytes) == 1 && memcmp(bytes, zero, 4) == 0) &&
-		!(inet_pton(AF_INET6, host, bytes) == 1 && memcmp(bytes, zero, 16) == 0))
-		return 0;
-	return ML_ERRF(err, ErrConfigInvalid, 0,
-		"'%.200s' is an unspecified address, which no other node can reach; give --advertise-addr", text);
+	ml_node_split(text, host, sizeof(host), &port);
+	if (host[0] == '\0' || (inet_pton(AF_INET, host, bytes) == 1 && memcmp(bytes, zero, 4) == 0) ||
+		(inet_pton(AF_INET6, host, bytes) == 1 && memcmp(bytes, zero, 16) == 0))
+		return ML_ERRF(err, ErrConfigInvalid, 0,
+			"'%.200s' is an unspecified address, which no other node can reach; give --advertise-addr", text);
+	return 0;
 }
 
 static int
