@@ -62,13 +62,13 @@ enum ml_change_kind {
 	ML_CH_AUTO_INCREMENT, ML_CH_RENAME_TABLE,
 	ML_CH_ADD_PARTITION, ML_CH_DROP_PARTITION, ML_CH_TRUNCATE_PARTITION, ML_CH_REORGANIZE_PARTITION, ML_CH_EXCHANGE,
 	ML_CH_PARTITION_BY, ML_CH_REMOVE_PARTITIONING,
-	ML_CH_VERSIONING,	/* ADD/DROP SYSTEM VERSIONING, WITH SYSTEM VERSIONING */
+	ML_CH_VERSIONING,	/* ADD SYSTEM VERSIONING, WITH SYSTEM VERSIONING; with `drop` DROP SYSTEM VERSIONING */
 	ML_CH_OTHER,		/* engine, options, checks, order: nothing that a row shows */
 };
 
 struct ml_change {
 	uint8_t kind;	/* enum ml_change_kind */
-	bool if_exists, if_not_exists, first;
+	bool if_exists, if_not_exists, first, drop;
 	bool primary, unique;	/* ADD_INDEX; for a column: declared with PRIMARY KEY or UNIQUE */
 	struct ml_text name, name2;
 	struct ml_text after;	/* of a column: behind which; empty: at the end, or where it was */

@@ -329,7 +329,7 @@ drop_spec(struct ml_px *px, struct ml_changes *cs, struct ml_ddl_item *it)
 	} else if (ml_px_take(px, "PARTITION")) {
 		ml_change_add(px, cs, ML_CH_DROP_PARTITION);
 	} else if (ml_px_take2(px, "SYSTEM", "VERSIONING")) {
-		ml_change_add(px, cs, ML_CH_VERSIONING);
+		ml_change_add(px, cs, ML_CH_VERSIONING)->drop = true;
 		it->needs_reread = true;
 	} else {
 		ml_px_take(px, "COLUMN");
