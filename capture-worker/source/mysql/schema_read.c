@@ -1,0 +1,473 @@
+#include "capture-worker/source/mysql/schema_read.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "capture-worker/filter/filter.h"
+#include "capture-worker/source/mysql/ddl_column.h"
+#include "common/base/buf.h"
+
+/* One schema (database) being read; rows are sorted into tables by name. */
+struct reading {
+	MYSQL *my;
+	bool mariadb, json_as_json;
+	struct ml_buf sql;
+	struct ml_buf where;	/* the literal of the schema's name, then " AND TABLE_NAME = .." if one table is asked for */
+	struct ml_schema **t;	/* sorted by name, bytewise */
+	size_t n;
+	size_t last;		/* where the last row's table was: rows of one table come together */
+};
+
+void
+ml_schema_list_fini(struct ml_schema_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		ml_schema_unref(l->v[i]);
+	free(l->v);
+	*l = (struct ml_schema_list){ 0 };
+}
+
+static void
+list_append_schema(struct ml_schema_list *l, struct ml_schema *s)
+{
+	if (l->n == l->cap) {
+		l->cap = l->cap == 0 ? 64 : l->cap * 2;
+		l->v = realloc(l->v, l->cap * sizeof(*l->v));
+		if (l->v == NULL)
+			abort();
+	}
+	l->v[l->n++] = s;
+}
+
+/* Runs sql; the whole result is fetched.  Connection errors are worth another try, others too: the class is RETRY. */
+static int
+query(MYSQL *my, const char *sql, size_t len, MYSQL_RES **res, struct ml_err *err)
+{
+	*res = NULL;
+	if (mysql_real_query(my, sql, (unsigned long)len) == 0) {
+		*res = mysql_store_result(my);
+		if (*res != NULL)
+			return 0;
+	}
+	return ML_ERR(err, ErrMySQLQueryError, (int)mysql_errno(my), mysql_get_host_info(my), mysql_error(my));
+}
+
+static void
+put_literal(struct ml_buf *out, MYSQL *my, const char *s, size_t len)
+{
+	ml_buf_putc(out, '\'');
+	ml_buf_need(out, len * 2 + 1);
+	out->len += mysql_real_escape_string(my, out->data + out->len, s, (unsigned long)len);
+	ml_buf_putc(out, '\'');
+}
+
+static struct ml_text
+keep(struct ml_arena *a, const char *s, unsigned long len)
+{
+	if (s == NULL)
+		return (struct ml_text){ "", 0 };
+	return (struct ml_text){ ml_arena_strndup(a, s, len), (uint32_t)len };
+}
+
+static int
+by_name(const void *x, const void *y)
+{
+	const struct ml_schema *const *a = x, *const *b = y;
+
+	return strcmp((*a)->table.s, (*b)->table.s);
+}
+
+static struct ml_schema *
+table_of(struct reading *r, const char *name)
+{
+	size_t low = 0, high = r->n;
+
+	if (name == NULL)
+		return NULL;
+	if (r->last < r->n && strcmp(r->t[r->last]->table.s, name) == 0)
+		return r->t[r->last];
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		int c = strcmp(r->t[mid]->table.s, name);
+
+		if (c == 0) {
+			r->last = mid;
+			return r->t[mid];
+		}
+		if (c < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+/* SQL with %s for the predicate. */
+static int
+ask(struct reading *r, const char *fmt, MYSQL_RES **res, struct ml_err *err)
+{
+	ml_buf_clear(&r->sql);
+	ml_buf_printf(&r->sql, fmt, r->where.data);
+	return query(r->my, r->sql.data, r->sql.len, res, err);
+}
+
+static int
+read_names(struct reading *r, struct ml_text db, const struct ml_filter *filter, struct ml_err *err)
+{
+	MYSQL_RES *res;
+	MYSQL_ROW row;
+
+	if (ask(r, "SELECT TABLE_NAME, TABLE_TYPE, TABLE_COLLATION, TABLE_COMMENT FROM information_schema.TABLES "
+			"WHERE TABLE_SCHEMA = %s", &res, err) != 0)
+		return -1;
+	r->t = calloc((size_t)mysql_num_rows(res) + 1, sizeof(*r->t));
+	if (r->t == NULL)
+		abort();
+	while ((row = mysql_fetch_row(res)) != NULL) {
+		unsigned long *len = mysql_fetch_lengths(res);
+		struct ml_schema *s;
+		enum ml_table_kind kind = ML_TABLE_BASE;
+
+		if (row[0] == NULL || row[1] == NULL)
+			continue;
+		if (strcmp(row[1], "VIEW") == 0)
+			kind = ML_TABLE_VIEW;
+		else if (strcmp(row[1], "SYSTEM VERSIONED") == 0)
+			kind = ML_TABLE_VERSIONED;
+		else if (strcmp(row[1], "BASE TABLE") != 0)
+			continue;	/* SEQUENCE, SYSTEM VIEW, TEMPORARY */
+		if (filter != NULL && !ml_filter_table(filter, db.s, db.len, row[0], len[0]))
+			continue;
+		s = r->t[r->n++] = ml_schema_new();
+		s->kind = kind;
+		s->db = keep(&s->arena, db.s, db.len);
+		s->table = keep(&s->arena, row[0], len[0]);
+		s->collation = keep(&s->arena, row[2], len[2]);
+		s->comment = kind == ML_TABLE_VIEW ? keep(&s->arena, NULL, 0) : keep(&s->arena, row[3], len[3]);
+		s->charset = (struct ml_text){ "", 0 };
+	}
+	mysql_free_result(res);
+	qsort(r->t, r->n, sizeof(*r->t), by_name);
+	return 0;
+}
+
+static bool
+has(const char *text, const char *word)
+{
+	return text != NULL && strcasestr(text, word) != NULL;
+}
+
+/* The column's default: MariaDB gives an SQL expression, MySQL the value. */
+static void
+take_default(struct reading *r, struct ml_column *c, struct ml_arena *a, const char *text, unsigned long len, const char *extra)
+{
+	if (text == NULL)
+		return;
+	if (r->mariadb || (c->type == ML_T_BIT && len > 1 && (text[0] == 'b' || text[0] == 'B'))) {
+		ml_column_default_sql(c, a, text, len);
+		return;
+	}
+	c->has_default = true;
+	if (strncasecmp(text, "CURRENT_TIMESTAMP", 17) == 0 && (c->type == ML_T_TIMESTAMP || c->type == ML_T_DATETIME ||
+			has(extra, "DEFAULT_GENERATED")))
+		c->dflt = keep(a, text, 17);
+	else
+		c->dflt = keep(a, text, len);
+}
+
+enum { C_TABLE, C_NAME, C_DEFAULT, C_NULLABLE, C_CHARSET, C_COLLATION, C_TYPE, C_EXTRA, C_EXPR, C_COMMENT };
+
+static void
+fill_column(struct reading *r, struct ml_schema *s, struct ml_column *c, MYSQL_ROW row, const unsigned long *len)
+{
+	struct ml_arena *a = &s->arena;
+	const char *extra = row[C_EXTRA] != NULL ? row[C_EXTRA] : "";
+
+	memset(c, 0, sizeof(*c));
+	c->name = keep(a, row[C_NAME], len[C_NAME]);
+	if (row[C_TYPE] == NULL || !ml_column_of_type(c, a, row[C_TYPE], len[C_TYPE], r->mariadb))
+		c->type = ML_T_NULL;	/* a type that came after us; the TABLE_MAP knows its binary form */
+	if (row[C_NULLABLE] != NULL && strcmp(row[C_NULLABLE], "YES") == 0)
+		c->flags |= ML_F_NULLABLE;
+	if (row[C_CHARSET] != NULL && c->special == ML_SP_NONE) {
+		c->charset = keep(a, row[C_CHARSET], len[C_CHARSET]);
+		c->collation = keep(a, row[C_COLLATION], len[C_COLLATION]);
+	}
+	c->auto_increment = has(extra, "auto_increment");
+	if (row[C_EXPR] != NULL && strcmp(row[C_EXPR], "ROW START") == 0) {
+		c->special = ML_SP_ROW_START;
+	} else if (row[C_EXPR] != NULL && strcmp(row[C_EXPR], "ROW END") == 0) {
+		c->special = ML_SP_ROW_END;
+	} else if (has(extra, "VIRTUAL") || has(extra, "STORED GENERATED") || has(extra, "PERSISTENT")) {
+		c->flags |= ML_F_GENERATED;
+		c->virtual_generated = has(extra, "VIRTUAL");
+	}
+	c->comment = keep(a, row[C_COMMENT], len[C_COMMENT]);
+	if (!(c->flags & ML_F_GENERATED))
+		take_default(r, c, a, row[C_DEFAULT], len[C_DEFAULT], extra);
+	ml_column_settle(c, a, s->charset, s->collation);
+}
+
+static int
+read_columns(struct reading *r, struct ml_err *err)
+{
+	MYSQL_RES *res;
+	MYSQL_ROW row;
+
+	if (ask(r, "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME, "
+			"COLUMN_TYPE, EXTRA, GENERATION_EXPRESSION, COLUMN_COMMENT FROM information_schema.COLUMNS "
+			"WHERE TABLE_SCHEMA = %s ORDER BY TABLE_NAME, ORDINAL_POSITION", &res, err) != 0)
+		return -1;
+	/* First how many columns each table has, so that its array can live in its arena. */
+	while ((row = mysql_fetch_row(res)) != NULL) {
+		struct ml_schema *s = table_of(r, row[C_TABLE]);
+
+		if (s != NULL)
+			s->n_columns++;
+	}
+	for (size_t i = 0; i < r->n; i++) {
+		struct ml_schema *s = r->t[i];
+
+		s->columns = ml_arena_zalloc(&s->arena, (s->n_columns + 1u) * sizeof(*s->columns));
+		s->n_columns = 0;
+	}
+	mysql_data_seek(res, 0);
+	while ((row = mysql_fetch_row(res)) != NULL) {
+		struct ml_schema *s = table_of(r, row[C_TABLE]);
+
+		if (s != NULL)
+			fill_column(r, s, &s->columns[s->n_columns++], row, mysql_fetch_lengths(res));
+	}
+	mysql_free_result(res);
+	return 0;
+}
+
+enum { I_TABLE, I_INDEX, I_NON_UNIQUE, I_SEQ, I_COLUMN, I_PREFIX, I_NULLABLE, I_TYPE };
+
+static void
+fill_index(struct ml_schema *s, struct ml_index *x, MYSQL_ROW row)
+{
+	int seq = row[I_SEQ] != NULL ? atoi(row[I_SEQ]) : 0, col;
+
+	if (seq == 1)
+		x->unique = row[I_NON_UNIQUE] != NULL && row[I_NON_UNIQUE][0] == '0';
+	if (row[I_NULLABLE] != NULL && strcmp(row[I_NULLABLE], "YES") == 0)
+		x->nullable = true;
+	if (row[I_PREFIX] != NULL)
+		x->prefix = true;
+	col = row[I_COLUMN] != NULL ? ml_schema_column(s, row[I_COLUMN], strlen(row[I_COLUMN])) : -1;
+	if (col < 0) {
+		x->virtual_column = true;	/* an expression */
+		return;
+	}
+	if (s->columns[col].virtual_generated)
+		x->virtual_column = true;
+	x->cols[x->n_cols++] = (uint16_t)col;
+}
+
+/*
+ * Indexes in the server's own order, which is that of their ids but for unique ones standing in front: no ORDER BY.  The rows
+ * of one index come together, by SEQ_IN_INDEX.
+ */
+static int
+read_indexes(struct reading *r, struct ml_err *err)
+{
+	MYSQL_RES *res;
+	MYSQL_ROW row;
+
+	if (ask(r, "SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, NULLABLE "
+			"FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = %s", &res, err) != 0)
+		return -1;
+	while ((row = mysql_fetch_row(res)) != NULL) {
+		struct ml_schema *s = table_of(r, row[I_TABLE]);
+
+		if (s != NULL && row[I_SEQ] != NULL && strcmp(row[I_SEQ], "1") == 0)
+			s->n_indexes++;
+	}
+	for (size_t i = 0; i < r->n; i++) {
+		struct ml_schema *s = r->t[i];
+
+		s->indexes = ml_arena_zalloc(&s->arena, (s->n_indexes + 1u) * sizeof(*s->indexes));
+		s->n_indexes = 0;
+	}
+	mysql_data_seek(res, 0);
+	while ((row = mysql_fetch_row(res)) != NULL) {
+		struct ml_schema *s = table_of(r, row[I_TABLE]);
+		struct ml_index *x = NULL;
+
+		if (s == NULL || row[I_INDEX] == NULL)
+			continue;
+		for (int i = s->n_indexes; x == NULL && i-- > 0;)
+			if (strcmp(s->indexes[i].name.s, row[I_INDEX]) == 0)
+				x = &s->indexes[i];
+		if (x == NULL) {
+			if (row[I_SEQ] == NULL || strcmp(row[I_SEQ], "1") != 0)
+				continue;
+			x = &s->indexes[s->n_indexes++];
+			x->name = keep(&s->arena, row[I_INDEX], strlen(row[I_INDEX]));
+			x->primary = strcmp(row[I_INDEX], "PRIMARY") == 0;
+			/* At most as many parts as the table has columns. */
+			x->cols = ml_arena_alloc(&s->arena, (s->n_columns + 1u) * sizeof(*x->cols));
+		}
+		if (x->n_cols < s->n_columns)
+			fill_index(s, x, row);
+	}
+	mysql_free_result(res);
+	return 0;
+}
+
+/* MariaDB's JSON columns; servers without that table (before 10.2) have no such columns. */
+static int
+read_json_checks(struct reading *r, struct ml_err *err)
+{
+	MYSQL_RES *res;
+	MYSQL_ROW row;
+
+	/* The predicate names TABLE_SCHEMA elsewhere; here the column is called otherwise. */
+	if (ask(r, "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.CHECK_CONSTRAINTS WHERE LEVEL = 'Column' AND "
+			"CHECK_CLAUSE LIKE 'json\\_valid(%%' AND CONSTRAINT_SCHEMA = %s", &res, err) != 0) {
+		/* 1109 unknown table, 1054 unknown column */
+		if (mysql_errno(r->my) != 1109 && mysql_errno(r->my) != 1054)
+			return -1;
+		if (err != NULL)
+			*err = (struct ml_err){ 0 };
+		return 0;
+	}
+	while ((row = mysql_fetch_row(res)) != NULL) {
+		struct ml_schema *s = table_of(r, row[0]);
+		int col = s != NULL && row[1] != NULL ? ml_schema_column(s, row[1], strlen(row[1])) : -1;
+
+		if (col < 0 || s->columns[col].type != ML_T_LONGBLOB)
+			continue;
+		s->columns[col].json_text = true;
+		if (r->json_as_json) {
+			s->columns[col].type = ML_T_JSON;
+			ml_column_settle(&s->columns[col], &s->arena, s->charset, s->collation);
+		}
+	}
+	mysql_free_result(res);
+	return 0;
+}
+
+static void
+reading_fini(struct reading *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		ml_schema_unref(r->t[i]);
+	free(r->t);
+	ml_buf_fini(&r->sql);
+	ml_buf_fini(&r->where);
+}
+
+/* Definitions of one schema's tables (or of one table) to the end of out. */
+static int
+read_db(MYSQL *my, struct ml_text db, struct ml_text charset, const char *table, const struct ml_filter *filter,
+	bool json_as_json, struct ml_schema_list *out, struct ml_err *err)
+{
+	struct reading r = { .my = my, .mariadb = mariadb_connection(my), .json_as_json = json_as_json };
+
+	put_literal(&r.where, my, db.s, db.len);
+	if (table != NULL) {
+		ml_buf_puts(&r.where, " AND TABLE_NAME = ");
+		put_literal(&r.where, my, table, strlen(table));
+	}
+	if (read_names(&r, db, filter, err) != 0)
+		goto fail;
+	for (size_t i = 0; i < r.n; i++) {
+		struct ml_schema *s = r.t[i];
+		const char *bar = memchr(s->collation.s, '_', s->collation.len);
+
+		/* A collation's name begins with its charset's. */
+		s->charset = s->collation.len == 0 ? keep(&s->arena, charset.s, charset.len) :
+			keep(&s->arena, s->collation.s, bar != NULL ? (size_t)(bar - s->collation.s) : s->collation.len);
+	}
+	if (r.n > 0 && (read_columns(&r, err) != 0 || read_indexes(&r, err) != 0 ||
+			(r.mariadb && read_json_checks(&r, err) != 0)))
+		goto fail;
+	for (size_t i = 0; i < r.n; i++) {
+		ml_schema_finish(r.t[i]);
+		list_append_schema(out, r.t[i]);
+		r.t[i] = NULL;
+	}
+	reading_fini(&r);
+	return 0;
+fail:
+	reading_fini(&r);
+	return -1;
+}
+
+int
+ml_schema_read_tables(MYSQL *my, const struct ml_filter *filter, bool json_as_json, struct ml_schema_list *out, struct ml_err *err)
+{
+	static const char sql[] = "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA";
+	struct ml_schema_list list = { 0 };
+	MYSQL_RES *res;
+	MYSQL_ROW row;
+
+	if (query(my, sql, sizeof(sql) - 1, &res, err) != 0)
+		return -1;
+	while ((row = mysql_fetch_row(res)) != NULL) {
+		unsigned long *len = mysql_fetch_lengths(res);
+		struct ml_text db = { row[0], (uint32_t)len[0] }, charset = { row[1] != NULL ? row[1] : "", (uint32_t)len[1] };
+
+		if (row[0] == NULL || ml_filter_system_db(db.s, db.len) || (filter != NULL && !ml_filter_db(filter, db.s, db.len)))
+			continue;
+		if (read_db(my, db, charset, NULL, filter, json_as_json, &list, err) != 0) {
+			mysql_free_result(res);
+			ml_schema_list_fini(&list);
+			return -1;
+		}
+	}
+	mysql_free_result(res);
+	*out = list;
+	return 0;
+}
+
+int
+ml_schema_read_table(MYSQL *my, const char *db, const char *table, bool json_as_json, struct ml_schema **out, struct ml_err *err)
+{
+	struct ml_schema_list list = { 0 };
+	struct ml_text name = { db, (uint32_t)strlen(db) };
+
+	if (read_db(my, name, (struct ml_text){ "", 0 }, table, NULL, json_as_json, &list, err) != 0) {
+		ml_schema_list_fini(&list);
+		return -1;
+	}
+	*out = NULL;
+	for (size_t i = 0; i < list.n; i++)
+		if (*out == NULL && strcmp(list.v[i]->table.s, table) == 0)
+			*out = ml_schema_ref(list.v[i]);
+	ml_schema_list_fini(&list);
+	return 0;
+}
+
+int
+ml_schema_read_dbs(MYSQL *my, void (*db)(void *arg, struct ml_text name, struct ml_text charset, struct ml_text collation),
+	void *arg, char *server_charset, char *server_collation, struct ml_err *err)
+{
+	static const char dbs[] = "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
+		"FROM information_schema.SCHEMATA";
+	static const char server[] = "SELECT @@character_set_server, @@collation_server";
+	MYSQL_RES *res;
+	MYSQL_ROW row;
+
+	if (query(my, server, sizeof(server) - 1, &res, err) != 0)
+		return -1;
+	row = mysql_fetch_row(res);
+	snprintf(server_charset, 65, "%s", row != NULL && row[0] != NULL ? row[0] : "");
+	snprintf(server_collation, 65, "%s", row != NULL && row[1] != NULL ? row[1] : "");
+	mysql_free_result(res);
+	if (query(my, dbs, sizeof(dbs) - 1, &res, err) != 0)
+		return -1;
+	while ((row = mysql_fetch_row(res)) != NULL) {
+		unsigned long *len = mysql_fetch_lengths(res);
+
+		if (row[0] != NULL && row[1] != NULL && row[2] != NULL && !ml_filter_system_db(row[0], len[0]))
+			db(arg, (struct ml_text){ row[0], (uint32_t)len[0] }, (struct ml_text){ row[1], (uint32_t)len[1] },
+				(struct ml_text){ row[2], (uint32_t)len[2] });
+	}
+	mysql_free_result(res);
+	return 0;
+}
