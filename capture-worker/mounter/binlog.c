@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "capture-worker/mounter/inflate.h"
+#include "capture-worker/mounter/json_diff.h"
 #include "common/base/buf.h"
 
 /* Images. */
@@ -427,6 +428,26 @@ decode_value(const struct ml_coldec *cd, struct ml_colenv *env, struct ml_datum 
 	}
 }
 
+/* A JSON value of an after image that is told as n bytes of changes to the one of the before image. */
+static bool
+patch_json(const struct ml_coldec *cd, struct ml_rowdec *dec, unsigned json, struct ml_datum *d, const struct ml_datum *before,
+		const uint8_t *p, size_t n)
+{
+	const uint8_t *doc;
+	size_t len;
+
+	if (n == 0) {	/* nothing changed */
+		*d = *before;
+		return true;
+	}
+	doc = ml_json_diff_apply(dec->env.arena, dec->old_json[json].p, dec->old_json[json].len, p, n, &len);
+	if (doc == NULL) {
+		dec->env.bad = "JSON diff does not fit its document";
+		return false;
+	}
+	return decode_value(cd, &dec->env, d, doc, len);
+}
+
 /*
  * One image into datums; NULL: corrupted, env.bad says why if it is not the end of the bytes.  before: for columns that an
  * after image leaves out.
@@ -455,8 +476,11 @@ decode_image(const struct ml_rows *r, int image, const uint8_t *p, const uint8_t
 		size_t n = cd->size;
 		bool partial_value = false;
 
-		if (__builtin_expect(diff != NULL, 0) && cd->op == ML_COP_JSON) {
-			partial_value = diff[json / 8] >> (json % 8) & 1;
+		if (__builtin_expect(r->partial_json, 0) && cd->op == ML_COP_JSON) {
+			if (diff != NULL)
+				partial_value = diff[json / 8] >> (json % 8) & 1;
+			if (image == BEFORE)
+				dec->old_json[json].len = 0;
 			json++;
 		}
 		if (!full && !(present[i / 8] >> (i % 8) & 1)) {
@@ -476,13 +500,9 @@ decode_image(const struct ml_rows *r, int image, const uint8_t *p, const uint8_t
 				return NULL;
 			n = read_prefix(p, 4);
 			p += 4;
-			/* Nothing to change: the value is the old one. */
-			if (n > 0) {
-				dec->env.bad = "JSON diff (binlog_row_value_options=PARTIAL_JSON)";
+			if (cd->out >= 0 && !patch_json(cd, dec, json - 1, &datums[cd->out], &before[cd->out], p, n))
 				return NULL;
-			}
-			if (cd->out >= 0)
-				datums[cd->out] = before[cd->out];
+			p += n;
 			continue;
 		}
 		if ((size_t)(end - p) < n)
@@ -492,6 +512,10 @@ decode_image(const struct ml_rows *r, int image, const uint8_t *p, const uint8_t
 			p += cd->size;
 			if ((size_t)(end - p) < n)
 				return NULL;
+		}
+		if (__builtin_expect(r->partial_json, 0) && cd->op == ML_COP_JSON && image == BEFORE) {
+			dec->old_json[json - 1].p = p;
+			dec->old_json[json - 1].len = n;
 		}
 		if (cd->out >= 0 && !decode_value(cd, &dec->env, &datums[cd->out], p, n))
 			return NULL;

@@ -237,6 +237,7 @@ plan(struct ml_rowdec *dec, const struct ml_tablemap *tm, const char *at, struct
 	}
 	if (wanted != schema->n_columns)
 		return mismatch(dec, at, err, "the log lacks a column of the definition", NULL);
+	dec->old_json = ml_arena_zalloc(&dec->arena, dec->n_json * sizeof(*dec->old_json));
 	plan_steps(dec);
 	return 0;
 }

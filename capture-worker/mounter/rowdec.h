@@ -30,6 +30,8 @@ struct ml_rowdec {
 	struct ml_step *steps;
 	uint16_t n_steps;
 	uint32_t tail;		/* fixed bytes behind the last step */
+	/* PARTIAL_UPDATE: the JSON values of the row's before image, one for each JSON column; len 0 if NULL. */
+	struct { const uint8_t *p; size_t len; } *old_json;
 	int row_end;		/* system-versioned: the column that ends a row's life; else -1 */
 	uint64_t live_end[2];	/* its value in a current row, little-endian; MariaDB before 11.5 and since */
 	uint8_t row_end_size;

@@ -466,6 +466,29 @@ definitions_that_do_not_fit_are_refused(void **state)
 	table_drop(&known);
 }
 
+static void
+partial_updates_patch_the_old_document(void **state)
+{
+	struct table t;
+
+	(void)state;
+	/* id int, j json: a diff, one that changes nothing, and NULL without partial values. */
+	table_parse(&t, MAP_HEAD "02 03f5 01 04 02");
+	table_prepare(&t);
+#define OLD "7|{\"a\": 1, \"b\": [1, 2, 3], \"c\": {\"x y\": \"s\"}}>"
+	expect(&t, ML_EV_PARTIAL_UPDATE,
+		"01000000000001000200020303fc070000003a0000000003003900190001001a0001001b000100050100021c000029006162"
+		"6303000d00050100050200050300010010000b0003000c0e0078207901730101fc080000000b0000000006242e625b305d02"
+		"0401fc070000003a0000000003003900190001001a0001001b000100050100021c0000290061626303000d00050100050200"
+		"050300010010000b0003000c0e0078207901730101fc0900000000000000fc070000003a0000000003003900190001001a00"
+		"01001b000100050100021c0000290061626303000d00050100050200050300010010000b0003000c0e00782079017300fe0a"
+		"000000",
+		"U(" OLD "8|{\"a\": 1, \"b\": [true, 2, 3], \"c\": {\"x y\": \"s\"}})\n"
+		"U(" OLD "9|{\"a\": 1, \"b\": [1, 2, 3], \"c\": {\"x y\": \"s\"}})\n"
+		"U(" OLD "10|NULL)\n", 3);
+	table_drop(&t);
+}
+
 static int
 open_utc(void **state)
 {
@@ -492,6 +515,7 @@ main(void)
 		cmocka_unit_test(old_temporals_need_their_digits), cmocka_unit_test(missing_columns_are_told),
 		cmocka_unit_test(an_event_can_be_read_in_pieces), cmocka_unit_test(only_current_rows_of_versioned_tables_come_out),
 		cmocka_unit_test(definitions_that_do_not_fit_are_refused),
+		cmocka_unit_test(partial_updates_patch_the_old_document),
 	};
 
 	return cmocka_run_group_tests(tests, open_utc, close_utc);
