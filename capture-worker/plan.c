@@ -1,0 +1,100 @@
+#include "capture-worker/plan.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <strings.h>
+
+/* `output-raw-change-event` of the sink's own section of sink_config. */
+static bool
+raw_change_event(const Ml__ChangefeedSpec *spec, const struct ml_sink_ops *sink)
+{
+	static const char *const sections[] = { "kafka-config", "cloud-storage-config" };
+	struct json_object *root, *section, *v;
+	bool raw = false;
+
+	if (spec->sink_config_json[0] == '\0')
+		return false;
+	root = json_tokener_parse(spec->sink_config_json);
+	if (root != NULL && json_object_object_get_ex(root, sections[sink->storage ? 1 : 0], &section) &&
+		json_object_object_get_ex(section, "output-raw-change-event", &v))
+		raw = json_object_get_boolean(v);
+	json_object_put(root);
+	return raw;
+}
+
+static int
+choose_encoder(struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct ml_err *err)
+{
+	const char *protocol = ml_uri_get(p->uri, "protocol");
+
+	if (protocol == NULL || protocol[0] == '\0')
+		protocol = spec->protocol;
+	if (p->sink->takes != ML_TAKES_MSGS) {
+		/* A protocol on such a sink is accepted if there is one of the name, and unused. */
+		return protocol[0] != '\0' && ml_encoder_for(protocol, err) == NULL ? -1 : 0;
+	}
+	if (protocol[0] == '\0' && p->sink->topics)
+		protocol = "open-protocol";
+	p->encoder = ml_encoder_for(protocol, err);
+	if (p->encoder == NULL)
+		return -1;
+	if (p->sink->storage && !p->encoder->for_storage) {
+		ML_ERR(err, ErrSinkUnknownProtocol, 0, protocol);
+		return ml_err_wrap(err, ML_ErrStorageSinkInvalidConfig, "storage sink only support canal-json and csv protocol");
+	}
+	if (!p->sink->storage && !p->encoder->for_mq)
+		return ML_ERR(err, ErrSinkUnknownProtocol, 0, protocol);
+	return 0;
+}
+
+/* The path without the slashes around it. */
+static char *
+default_topic(const struct ml_uri *uri)
+{
+	const char *s = uri->path;
+	size_t n;
+
+	while (*s == '/')
+		s++;
+	n = strlen(s);
+	while (n > 0 && s[n - 1] == '/')
+		n--;
+	return strndup(s, n);
+}
+
+int
+ml_plan_init(struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct ml_err *err)
+{
+	*p = (struct ml_plan){ 0 };
+	if (ml_uri_parse(&p->uri, spec->sink_uri, err) != 0)
+		return -1;
+	p->sink = ml_sink_for(p->uri->scheme, err);
+	if (p->sink == NULL || choose_encoder(p, spec, err) != 0) {
+		ml_plan_fini(p);
+		return -1;
+	}
+	p->topic = p->sink->topics ? default_topic(p->uri) : strdup("");
+	p->raw_change_event = raw_change_event(spec, p->sink);
+	return 0;
+}
+
+void
+ml_plan_fini(struct ml_plan *p)
+{
+	ml_uri_free(p->uri);
+	free(p->topic);
+	*p = (struct ml_plan){ 0 };
+}
+
+struct ml_sink_env
+ml_plan_sink_env(const struct ml_plan *p, const Ml__ChangefeedSpec *spec, const Ml__ServerConfig *config,
+	const char *object)
+{
+	return (struct ml_sink_env){
+		.spec = spec,
+		.config = config,
+		.uri = p->uri,
+		.object = object,
+		.protocol = p->encoder != NULL ? p->encoder->name : NULL,
+	};
+}
