@@ -1,0 +1,235 @@
+#include "capture-worker/probe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "capture-worker/plan.h"
+#include "capture-worker/progress.h"
+#include "capture-worker/source/source.h"
+#include "common/run/log.h"
+#include "common/run/loop.h"
+#include "common/text/tz.h"
+
+struct probe {
+	const Ml__ChangefeedSpec *spec;
+	const Ml__ServerConfig *config;
+	const char *object;
+	struct ml_plan plan;
+	struct ml_filter *filter;
+	struct ml_source_facts facts;
+	bool has_facts;
+};
+
+/* "[db.t db.u]" of the tables that cannot be replicated; 0 if there are none. */
+static int
+check_eligible(struct probe *p, struct ml_err *err)
+{
+	size_t n = 0, len;
+	char list[800] = "[";
+
+	for (size_t i = 0; i < p->facts.n_tables; i++) {
+		const struct ml_schema *s = p->facts.tables[i];
+
+		if (s->kind == ML_TABLE_SEQUENCE || ml_schema_eligible(s) ||
+			!ml_filter_table(p->filter, s->db.s, s->db.len, s->table.s, s->table.len))
+			continue;
+		len = strlen(list);
+		if (len + s->qname.len + 8 < sizeof(list))
+			snprintf(list + len, sizeof(list) - len, "%s%s", n > 0 ? " " : "", s->qname.s);
+		else if (strcmp(list + len - 3, "...") != 0)
+			snprintf(list + len, sizeof(list) - len, " ...");
+		n++;
+	}
+	if (n == 0 || p->spec->force_replicate || p->spec->ignore_ineligible_table)
+		return 0;
+	len = strlen(list);
+	snprintf(list + len, sizeof(list) - len, "]");
+	return ML_ERR(err, ErrTableIneligible, 0, list);
+}
+
+static int
+check_timezone(const char *name, struct ml_err *err)
+{
+	struct ml_tz *tz;
+
+	if (name[0] == '\0' || strcasecmp(name, "system") == 0 || strcasecmp(name, "local") == 0)
+		return 0;
+	if (ml_tz_open(&tz, name, err) == 0) {
+		ml_tz_free(tz);
+		return 0;
+	}
+	return ML_ERRF(err, ErrAPIInvalidParam, 0, "invalid api parameter: invalid timezone:%s: %s", name, err->text);
+}
+
+static int
+check_upstream(struct probe *p, struct ml_err *err)
+{
+	const struct ml_source_ops *ops = ml_source_for(p->spec->upstream->uri, err);
+	struct ml_filter *all = NULL;
+	struct ml_source_env env = {
+		.spec = p->spec,
+		.config = p->config,
+		.object = p->object,
+		.filter = p->filter,
+		.checkpoint_ts = p->spec->start_ts,
+	};
+	int rc;
+
+	if (ops == NULL)
+		return -1;
+	if (p->filter == NULL) {
+		/* The rules are bad, which is said only after the upstream's own errors. */
+		Ml__ChangefeedSpec none = ML__CHANGEFEED_SPEC__INIT;
+
+		if (ml_filter_new(&all, &none, err) != 0)
+			return -1;
+		env.filter = all;
+	}
+	p->has_facts = true;
+	rc = ops->probe(&env, &p->facts, err);
+	ml_filter_free(all);
+	return rc;
+}
+
+static void
+ignore_durable(void *arg, uint64_t seq)
+{
+	(void)arg;
+	(void)seq;
+}
+
+static void
+log_fail(void *arg, const struct ml_err *err)
+{
+	ml_log_err(ML_WARN, arg, err, "sink failed while being tried");
+}
+
+/* Really opens the sink and closes it again; routing is checked against the tables before anything connects. */
+static int
+check_sink(struct probe *p, struct ml_err *err)
+{
+	struct ml_sink_env env = ml_plan_sink_env(&p->plan, p->spec, p->config, p->object);
+	struct ml_dispatcher *d = NULL;
+	struct ml_encoder *e = NULL;
+	struct ml_sink *s = NULL;
+	int rc;
+
+	env.arg = (void *)p->object;
+	env.durable = ignore_durable;
+	env.fail = log_fail;
+	if (p->plan.sink->check(&env, err) != 0)
+		return -1;
+	if (p->plan.encoder != NULL) {
+		if (ml_dispatcher_new(&d, p->spec, p->plan.topic, p->plan.encoder->name, NULL, NULL, err) != 0)
+			return -1;
+		for (size_t i = 0; i < p->facts.n_tables; i++) {
+			struct ml_schema *t = p->facts.tables[i];
+
+			if (ml_filter_table(p->filter, t->db.s, t->db.len, t->table.s, t->table.len) &&
+				ml_dispatcher_check(d, t, err) != 0) {
+				ml_dispatcher_free(d);
+				return -1;
+			}
+		}
+		ml_dispatcher_free(d);
+	}
+	rc = p->plan.sink->open(&s, &env, err);
+	if (rc == 0 && p->plan.encoder != NULL) {
+		struct ml_encoder_env encoder_env = {
+			.spec = p->spec,
+			.sink_uri = p->plan.uri,
+			.max_message_bytes =
+				p->plan.sink->max_message_bytes != NULL ? p->plan.sink->max_message_bytes(s) : SIZE_MAX,
+			.storage = p->plan.sink->storage,
+			.now_ms = ml_wall_ms,
+		};
+
+		rc = p->plan.encoder->open(&e, &encoder_env, err);
+		if (rc == 0)
+			p->plan.encoder->close(e);
+	}
+	p->plan.sink->close(s);
+	return rc;
+}
+
+static int
+run(struct probe *p, const Ml__Probe *probe, struct ml_err *err)
+{
+	struct ml_err filter_err = { 0 }, plan_err = { 0 };
+	int filter_rc = ml_filter_new(&p->filter, p->spec, &filter_err);
+	int plan_rc = ml_plan_init(&p->plan, p->spec, &plan_err);
+	bool scheme_unknown = plan_rc != 0 && strstr(plan_err.text, "is not supported") != NULL;
+
+	if (!probe->update) {
+		if (check_upstream(p, err) != 0)
+			return -1;
+		if (p->spec->target_ts > 0 && p->spec->target_ts <= p->facts.start_ts)
+			return ML_ERR(err, ErrTargetTsBeforeStartTs, 0, (unsigned long long)p->spec->target_ts,
+				(unsigned long long)p->facts.start_ts);
+	}
+	if (plan_rc != 0 && !scheme_unknown) {
+		*err = plan_err;
+		return -1;
+	}
+	if (filter_rc != 0) {
+		*err = filter_err;
+		return -1;
+	}
+	if (!probe->update && check_eligible(p, err) != 0)
+		return -1;
+	if (check_timezone(p->spec->timezone, err) != 0)
+		return -1;
+	if (scheme_unknown) {
+		*err = plan_err;
+		return -1;
+	}
+	return check_sink(p, err);
+}
+
+static void
+fill_facts(struct probe *p, Ml__ProbeResult *r)
+{
+	r->current_ts = p->facts.current_ts;
+	r->start_ts = p->facts.start_ts;
+	r->upstream_id = p->facts.upstream_id;
+	r->server_version = strdup(p->facts.server_version);
+	if (p->facts.n_warnings > 0) {
+		r->warnings = calloc((size_t)p->facts.n_warnings, sizeof(char *));
+		if (r->warnings == NULL)
+			abort();
+		for (int i = 0; i < p->facts.n_warnings; i++)
+			r->warnings[r->n_warnings++] = strdup(p->facts.warnings[i]);
+	}
+	r->ineligible_tables = calloc(p->facts.n_tables + 1, sizeof(char *));
+	if (r->ineligible_tables == NULL)
+		abort();
+	for (size_t i = 0; i < p->facts.n_tables; i++) {
+		const struct ml_schema *s = p->facts.tables[i];
+
+		if (!ml_schema_eligible(s) && s->kind != ML_TABLE_SEQUENCE)
+			r->ineligible_tables[r->n_ineligible_tables++] = strdup(s->qname.s);
+	}
+}
+
+void
+ml_probe_run(const Ml__Probe *probe, const Ml__ServerConfig *config, const char *object, Ml__ProbeResult *r)
+{
+	struct probe p = { .spec = probe->spec, .config = config, .object = object };
+	struct ml_err err = { 0 };
+
+	if (run(&p, probe, &err) != 0) {
+		ml_log_err(ML_WARN, object, &err, "changefeed refused");
+		r->code = strdup(ml_code_name(err.code));
+		r->text = strdup(err.text);
+	} else if (p.has_facts) {
+		r->position = ml_position_dup(&p.facts.position);
+	}
+	if (p.has_facts) {
+		fill_facts(&p, r);
+		ml_source_facts_fini(&p.facts);
+	}
+	ml_filter_free(p.filter);
+	ml_plan_fini(&p.plan);
+}
