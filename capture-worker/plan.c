@@ -1,26 +1,9 @@
 #include "capture-worker/plan.h"
 
-#include <json-c/json.h>
 #include <stdlib.h>
-#include <strings.h>
+#include <string.h>
 
-/* `output-raw-change-event` of the sink's own section of sink_config. */
-static bool
-raw_change_event(const Ml__ChangefeedSpec *spec, const struct ml_sink_ops *sink)
-{
-	static const char *const sections[] = { "kafka-config", "cloud-storage-config" };
-	struct json_object *root, *section, *v;
-	bool raw = false;
-
-	if (spec->sink_config_json[0] == '\0')
-		return false;
-	root = json_tokener_parse(spec->sink_config_json);
-	if (root != NULL && json_object_object_get_ex(root, sections[sink->storage ? 1 : 0], &section) &&
-		json_object_object_get_ex(section, "output-raw-change-event", &v))
-		raw = json_object_get_boolean(v);
-	json_object_put(root);
-	return raw;
-}
+#include "capture-worker/encoder/options.h"
 
 static int
 choose_encoder(struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct ml_err *err)
@@ -74,7 +57,10 @@ ml_plan_init(struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct ml_err *e
 		return -1;
 	}
 	p->topic = p->sink->topics ? default_topic(p->uri) : strdup("");
-	p->raw_change_event = raw_change_event(spec, p->sink);
+	if (p->encoder != NULL && ml_encoder_raw_change_event(spec, p->sink->storage, &p->raw_change_event, err) != 0) {
+		ml_plan_fini(p);
+		return -1;
+	}
 	return 0;
 }
 
