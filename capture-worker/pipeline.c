@@ -25,6 +25,8 @@ struct ml_pipeline {
 	struct ml_pipeline_env env;
 	struct ml_plan plan;
 	struct ml_filter *filter;
+	struct ml_source_env source_env;	/* source and sink keep pointers to theirs */
+	struct ml_sink_env sink_env;
 	const struct ml_source_ops *source_ops;
 	struct ml_source *source;
 	struct ml_dispatcher *dispatcher;
@@ -381,7 +383,7 @@ open_encoder(struct ml_pipeline *p, struct ml_err *err)
 static int
 open_source(struct ml_pipeline *p, struct ml_err *err)
 {
-	struct ml_source_env env = {
+	p->source_env = (struct ml_source_env){
 		.spec = p->env.spec,
 		.config = p->env.config,
 		.object = p->env.object,
@@ -397,7 +399,7 @@ open_source(struct ml_pipeline *p, struct ml_err *err)
 	};
 
 	p->source_ops = ml_source_for(p->env.spec->upstream->uri, err);
-	return p->source_ops == NULL ? -1 : p->source_ops->open(&p->source, &env, err);
+	return p->source_ops == NULL ? -1 : p->source_ops->open(&p->source, &p->source_env, err);
 }
 
 static int
@@ -436,17 +438,17 @@ start_stages(struct ml_pipeline *p, struct ml_err *err)
 static int
 set_up(struct ml_pipeline *p, struct ml_err *err)
 {
-	struct ml_sink_env env;
+	struct ml_sink_env *env = &p->sink_env;
 
 	if (ml_plan_init(&p->plan, p->env.spec, err) != 0 || ml_filter_new(&p->filter, p->env.spec, err) != 0)
 		return -1;
 	if (p->plan.encoder != NULL)
 		p->to_sink = ml_queue_new(QUEUE_BATCHES);
-	env = ml_plan_sink_env(&p->plan, p->env.spec, p->env.config, p->env.object);
-	env.arg = p;
-	env.durable = on_durable;
-	env.fail = on_sink_fail;
-	if (p->plan.sink->check(&env, err) != 0 || p->plan.sink->open(&p->sink, &env, err) != 0 ||
+	*env = ml_plan_sink_env(&p->plan, p->env.spec, p->env.config, p->env.object);
+	env->arg = p;
+	env->durable = on_durable;
+	env->fail = on_sink_fail;
+	if (p->plan.sink->check(env, err) != 0 || p->plan.sink->open(&p->sink, env, err) != 0 ||
 		open_encoder(p, err) != 0 || open_source(p, err) != 0)
 		return -1;
 	return start_stages(p, err);

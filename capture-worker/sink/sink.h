@@ -45,7 +45,7 @@ struct ml_sink_ops {
 	 * alone where a check must precede a connection.
 	 */
 	int (*check)(const struct ml_sink_env *env, struct ml_err *err);
-	/* Connects and tries (create-time trial: open, then close). */
+	/* Connects and tries (create-time trial: open, then close).  env outlives the sink. */
 	int (*open)(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *err);
 	size_t (*max_message_bytes)(struct ml_sink *s);	/* for the encoder; NULL: unlimited */
 	ml_topic_open_fn *open_topic;	/* arg: the sink; NULL without topics */

@@ -55,7 +55,8 @@ struct ml_source_ops {
 	 * caller frees facts with ml_source_facts_fini, also after an error.
 	 */
 	int (*probe)(const struct ml_source_env *env, struct ml_source_facts *facts, struct ml_err *err);
-	int (*open)(struct ml_source **out, const struct ml_source_env *env, struct ml_err *err);	/* connects nothing yet */
+	int (*open)(struct ml_source **out, const struct ml_source_env *env, struct ml_err *err);	/* connects nothing yet;
+		 * env outlives the source */
 	/* 0: stopped, or target_ts reached; -1: an error that the shard must die of.  Blocking. */
 	int (*run)(struct ml_source *s, struct ml_err *err);
 	void (*stop)(struct ml_source *s);	/* from any thread; run returns soon */
