@@ -78,12 +78,3 @@ ml_time_at(int64_t unix_ms, int32_t offset_s, char *buf, size_t size)
 		memset(&tm, 0, sizeof(tm));
 	return print_time(&tm, unix_ms, buf, size);
 }
-
-int32_t
-ml_local_offset_s(int64_t unix_ms)
-{
-	time_t t = floor_s(unix_ms);
-	struct tm tm;
-
-	return localtime_r(&t, &tm) != NULL ? (int32_t)tm.tm_gmtoff : 0;
-}

@@ -20,5 +20,4 @@ void ml_reply_error(struct ml_http_req *r, const struct ml_err *err);
 const char *ml_time_local(int64_t unix_ms, char *buf, size_t size);
 /* The same in a fixed offset east of UTC. */
 const char *ml_time_at(int64_t unix_ms, int32_t offset_s, char *buf, size_t size);
-int32_t ml_local_offset_s(int64_t unix_ms);	/* of the local zone at that time */
 #endif

@@ -1,0 +1,371 @@
+#include "api-gateway/api/spec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api-gateway/api/ident.h"
+#include "api-gateway/coord/store.h"
+#include "common/text/json.h"
+#include "common/text/uri.h"
+
+struct body {
+	const char *id, *sink_uri, *timezone, *upstream_uri;
+	uint64_t start_ts, target_ts;
+	bool force_replicate, ignore_ineligible_table;
+	struct ml_json_strs rules;
+	struct ml_json_u64s ignore_txn;
+	int32_t mounter_worker_num;
+	const struct ml_json *sink_config;
+};
+
+#define F(name, kind, member) { name, kind, offsetof(struct body, member) }
+static const struct ml_json_field create_fields[] = {
+	F("changefeed_id", ML_JK_STR, id),
+	F("start_ts", ML_JK_U64, start_ts),
+	F("target_ts", ML_JK_U64, target_ts),
+	F("sink_uri", ML_JK_STR, sink_uri),
+	F("timezone", ML_JK_STR, timezone),
+	F("force_replicate", ML_JK_BOOL, force_replicate),
+	F("ignore_ineligible_table", ML_JK_BOOL, ignore_ineligible_table),
+	F("filter_rules", ML_JK_STRS, rules),
+	F("ignore_txn_start_ts", ML_JK_U64S, ignore_txn),
+	F("mounter_worker_num", ML_JK_I32, mounter_worker_num),
+	F("sink_config", ML_JK_OBJECT, sink_config),
+	F("upstream_uri", ML_JK_STR, upstream_uri),	/* ours: another upstream than the server's */
+};
+static const struct ml_json_field update_fields[] = {
+	F("target_ts", ML_JK_U64, target_ts),
+	F("sink_uri", ML_JK_STR, sink_uri),
+	F("filter_rules", ML_JK_STRS, rules),
+	F("ignore_txn_start_ts", ML_JK_U64S, ignore_txn),
+	F("mounter_worker_num", ML_JK_I32, mounter_worker_num),
+	F("sink_config", ML_JK_OBJECT, sink_config),
+};
+#undef F
+
+/*
+ * The sink section in its kebab-case spelling (5.3).  Types are checked here, values by the worker.  protocol and dispatchers
+ * have fields of their own in the spec; the rest travels as JSON.
+ */
+union value {
+	const char *s;
+	bool b;
+	int64_t i;
+	uint64_t u;
+	int32_t n;
+	const struct ml_json *j;
+};
+static const struct ml_json_field sink_fields[] = {
+	{ "protocol", ML_JK_STR, 0 },
+	{ "dispatchers", ML_JK_ARRAY, 0 },
+	{ "schema-registry", ML_JK_STR, 0 },
+	{ "csv", ML_JK_OBJECT, 0 },
+	{ "column-selectors", ML_JK_ARRAY, 0 },
+	{ "transaction-atomicity", ML_JK_STR, 0 },
+	{ "encoder-concurrency", ML_JK_I32, 0 },
+	{ "terminator", ML_JK_STR, 0 },
+	{ "date-separator", ML_JK_STR, 0 },
+	{ "enable-partition-separator", ML_JK_BOOL, 0 },
+	{ "file-index-digit", ML_JK_I32, 0 },
+	{ "enable-kafka-sink-v2", ML_JK_BOOL, 0 },
+	{ "only-output-updated-columns", ML_JK_BOOL, 0 },
+	{ "delete-only-output-handle-key-columns", ML_JK_BOOL, 0 },
+	{ "content-compatible", ML_JK_BOOL, 0 },
+	{ "safe-mode", ML_JK_BOOL, 0 },
+	{ "kafka-config", ML_JK_OBJECT, 0 },
+	{ "pulsar-config", ML_JK_OBJECT, 0 },
+	{ "mysql-config", ML_JK_OBJECT, 0 },
+	{ "cloud-storage-config", ML_JK_OBJECT, 0 },
+	{ "advance-timeout-in-sec", ML_JK_U64, 0 },
+	{ "send-bootstrap-interval-in-sec", ML_JK_I64, 0 },
+	{ "send-bootstrap-in-msg-count", ML_JK_I32, 0 },
+	{ "send-bootstrap-to-all-partition", ML_JK_BOOL, 0 },
+	{ "send-all-bootstrap-at-start", ML_JK_BOOL, 0 },
+	{ "debezium-disable-schema", ML_JK_BOOL, 0 },
+	{ "debezium", ML_JK_OBJECT, 0 },
+	{ "open", ML_JK_OBJECT, 0 },
+};
+#define SINK_IN_SPEC 2	/* the first rows: not part of sink_config_json */
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+
+struct rule {
+	struct ml_json_strs matcher, columns;
+	const char *dispatcher, *partition, *topic, *index;
+};
+static const struct ml_json_field rule_fields[] = {
+	{ "matcher", ML_JK_STRS, offsetof(struct rule, matcher) },
+	{ "dispatcher", ML_JK_STR, offsetof(struct rule, dispatcher) },
+	{ "partition", ML_JK_STR, offsetof(struct rule, partition) },
+	{ "topic", ML_JK_STR, offsetof(struct rule, topic) },
+	{ "index", ML_JK_STR, offsetof(struct rule, index) },
+	{ "columns", ML_JK_STRS, offsetof(struct rule, columns) },
+};
+
+static void *
+must(void *p)
+{
+	if (p == NULL)
+		abort();
+	return p;
+}
+
+/* Fields of an unpacked message own their text, unless it is protobuf-c's constant for "". */
+static void
+set_str(char **field, const char *s)
+{
+	if (*field != NULL && *field != (const char *)protobuf_c_empty_string)
+		free(*field);
+	*field = *s == '\0' ? (char *)(uintptr_t)protobuf_c_empty_string : must(strdup(s));
+}
+
+static void
+set_strs(char ***field, size_t *n, const struct ml_json_strs *from)
+{
+	for (size_t i = 0; i < *n; i++)
+		free((*field)[i]);
+	free(*field);
+	*field = from->n > 0 ? must(calloc(from->n, sizeof(**field))) : NULL;
+	*n = from->n;
+	for (size_t i = 0; i < from->n; i++)
+		(*field)[i] = must(strdup(from->v[i]));
+}
+
+static void
+set_u64s(uint64_t **field, size_t *n, const struct ml_json_u64s *from)
+{
+	free(*field);
+	*field = from->n > 0 ? must(calloc(from->n, sizeof(**field))) : NULL;
+	*n = from->n;
+	if (from->n > 0)
+		memcpy(*field, from->v, from->n * sizeof(**field));
+}
+
+static int
+set_rules(Ml__ChangefeedSpec *spec, const struct ml_json *list, struct ml_arena *a, struct ml_err *err)
+{
+	size_t i = 0;
+
+	for (; spec->n_dispatchers > 0; spec->n_dispatchers--)
+		ml__dispatch_rule__free_unpacked(spec->dispatchers[spec->n_dispatchers - 1], NULL);
+	free(spec->dispatchers);
+	spec->dispatchers = NULL;
+	if (list == NULL || list->n == 0)
+		return 0;
+	spec->dispatchers = must(calloc(list->n, sizeof(*spec->dispatchers)));
+	for (const struct ml_json *e = list->child; e != NULL; e = e->next, i++) {
+		struct rule r = { .dispatcher = "", .partition = "", .topic = "", .index = "" };
+		Ml__DispatchRule *to = must(calloc(1, sizeof(*to)));
+
+		ml__dispatch_rule__init(to);
+		spec->dispatchers[spec->n_dispatchers++] = to;
+		if (ml_json_decode(e, "sink_config.dispatchers.", rule_fields, N(rule_fields), &r, a, err) < 0)
+			return -1;
+		if (r.dispatcher[0] != '\0' && r.partition[0] != '\0')
+			return ML_ERR(err, ErrSinkInvalidConfig, 0, "dispatcher and partition cannot be configured both");
+		set_strs(&to->matcher, &to->n_matcher, &r.matcher);
+		set_strs(&to->columns, &to->n_columns, &r.columns);
+		set_str(&to->partition, r.partition[0] != '\0' ? r.partition : r.dispatcher);
+		set_str(&to->topic, r.topic);
+		set_str(&to->index, r.index);
+	}
+	return 0;
+}
+
+/* The section replaces what was there (3.3). */
+static int
+set_sink_config(Ml__ChangefeedSpec *spec, const struct ml_json *section, struct ml_arena *a, struct ml_err *err)
+{
+	const struct ml_json *v;
+	struct ml_buf rest = { 0 };
+	union value scratch;
+
+	/* One field at a time: all of them share the scratch value, only the types are of interest. */
+	for (size_t i = 0; i < N(sink_fields); i++)
+		if (ml_json_decode(section, "sink_config.", &sink_fields[i], 1, &scratch, a, err) < 0)
+			return -1;
+	v = ml_json_get(section, "protocol");
+	set_str(&spec->protocol, v != NULL && v->type == ML_JSON_STRING ? v->s : "");
+	v = ml_json_get(section, "dispatchers");
+	if (set_rules(spec, v != NULL && v->type == ML_JSON_ARRAY ? v : NULL, a, err) < 0)
+		return -1;
+	for (size_t i = SINK_IN_SPEC; i < N(sink_fields); i++) {
+		v = ml_json_get(section, sink_fields[i].name);
+		if (v == NULL || v->type == ML_JSON_NULL)
+			continue;
+		ml_buf_printf(&rest, "%s\"%s\":", rest.len == 0 ? "{" : ",", sink_fields[i].name);
+		ml_json_print(v, &rest);
+	}
+	if (rest.len > 0)
+		ml_buf_putc(&rest, '}');
+	set_str(&spec->sink_config_json, rest.len > 0 ? rest.data : "");
+	ml_buf_fini(&rest);
+	return 0;
+}
+
+/* TiCDC v5.3, whose API v1 is, made open-protocol the default of a Kafka sink (3.3). */
+static void
+default_protocol(Ml__ChangefeedSpec *spec)
+{
+	struct ml_uri *u;
+	struct ml_err err;
+
+	if (spec->protocol[0] != '\0' || ml_uri_parse(&u, spec->sink_uri, &err) < 0)
+		return;		/* an unparsable URI is check 9, the probe's */
+	if ((strcmp(u->scheme, "kafka") == 0 || strcmp(u->scheme, "kafka+ssl") == 0) && ml_uri_get(u, "protocol") == NULL)
+		set_str(&spec->protocol, "open-protocol");
+	ml_uri_free(u);
+}
+
+static int
+parse(const char *text, size_t len, const struct ml_json_field *fields, size_t n, struct body *b, struct ml_arena *a,
+	struct ml_err *err)
+{
+	struct ml_json *j;
+
+	*b = (struct body){ .id = "", .sink_uri = "", .timezone = "", .upstream_uri = "" };
+	if (ml_json_parse(&j, a, text, len, err) == 0 && ml_json_decode(j, "", fields, n, b, a, err) == 0)
+		return 0;
+	return ML_ERR(err, ErrAPIInvalidParam, 0, err->text);
+}
+
+/* Decode errors below sink_config come without the phrase of check 1. */
+static int
+phrase(struct ml_err *err)
+{
+	if (err->code == ML_ErrAPIInvalidParam)
+		ML_ERR(err, ErrAPIInvalidParam, 0, err->text);
+	return -1;
+}
+
+static int
+fill_create(Ml__ChangefeedSpec *spec, const struct body *b, struct ml_arena *a, struct ml_err *err)
+{
+	static const char *all[] = { "*.*" };
+	static const struct ml_json_strs everything = { all, 1 };
+	char uuid[ML_UUID_SIZE];
+
+	if (b->sink_config != NULL && set_sink_config(spec, b->sink_config, a, err) < 0)
+		return phrase(err);
+	if (b->sink_uri[0] == '\0')
+		return ML_ERR(err, ErrSinkURIInvalid, 0, "sink-uri is empty, can't not create a changefeed without sink-uri");
+	if (b->id[0] != '\0' && !ml_ident_ok(b->id))
+		return ML_ERRF(err, ErrAPIInvalidParam, 0, "invalid changefeed_id: %s", b->id);
+	ml_uuid4(uuid);
+	set_str(&spec->namespace_, "default");
+	set_str(&spec->id, b->id[0] != '\0' ? b->id : uuid);
+	set_str(&spec->sink_uri, b->sink_uri);
+	set_str(&spec->timezone, b->timezone);
+	spec->start_ts = b->start_ts;
+	spec->target_ts = b->target_ts;
+	spec->force_replicate = b->force_replicate;
+	spec->ignore_ineligible_table = b->ignore_ineligible_table;
+	set_strs(&spec->filter_rules, &spec->n_filter_rules, b->rules.n > 0 ? &b->rules : &everything);
+	set_u64s(&spec->ignore_txn_start_ts, &spec->n_ignore_txn_start_ts, &b->ignore_txn);
+	spec->mounter_worker_num = b->mounter_worker_num > 0 ? (uint32_t)b->mounter_worker_num : ML_SPEC_MOUNTER_WORKERS;
+	if (b->upstream_uri[0] != '\0' && ml_spec_upstream(b->upstream_uri, &spec->upstream, err) < 0)
+		return -1;
+	default_protocol(spec);
+	return 0;
+}
+
+int
+ml_spec_of_create(const char *text, size_t len, Ml__ChangefeedSpec **out, struct ml_err *err)
+{
+	Ml__ChangefeedSpec *spec = must(calloc(1, sizeof(*spec)));
+	struct ml_arena a;
+	struct body b;
+	int rc = -1;
+
+	ml__changefeed_spec__init(spec);
+	ml_arena_init(&a, 8192);
+	if (parse(text, len, create_fields, N(create_fields), &b, &a, err) == 0 && fill_create(spec, &b, &a, err) == 0) {
+		*out = spec;
+		rc = 0;
+	} else {
+		ml__changefeed_spec__free_unpacked(spec, NULL);
+	}
+	ml_arena_fini(&a);
+	return rc;
+}
+
+static int
+fill_update(Ml__ChangefeedSpec *spec, const struct body *b, struct ml_arena *a, struct ml_err *err)
+{
+	if (b->sink_config != NULL && set_sink_config(spec, b->sink_config, a, err) < 0)
+		return phrase(err);
+	if (b->target_ts != 0) {
+		if (b->target_ts <= spec->start_ts)
+			return ML_ERRF(err, ErrChangefeedUpdateRefused, 0, "can not update target-ts:%llu less than start-ts:%llu",
+				(unsigned long long)b->target_ts, (unsigned long long)spec->start_ts);
+		spec->target_ts = b->target_ts;
+	}
+	if (b->sink_uri[0] != '\0') {
+		char *uri = ml_uri_unmask(b->sink_uri, spec->sink_uri);
+
+		set_str(&spec->sink_uri, uri);
+		free(uri);
+	}
+	if (b->rules.n > 0)
+		set_strs(&spec->filter_rules, &spec->n_filter_rules, &b->rules);
+	if (b->ignore_txn.n > 0)
+		set_u64s(&spec->ignore_txn_start_ts, &spec->n_ignore_txn_start_ts, &b->ignore_txn);
+	if (b->mounter_worker_num > 0)
+		spec->mounter_worker_num = (uint32_t)b->mounter_worker_num;
+	default_protocol(spec);
+	return 0;
+}
+
+int
+ml_spec_of_update(const char *text, size_t len, const Ml__ChangefeedSpec *old, Ml__ChangefeedSpec **out, struct ml_err *err)
+{
+	Ml__ChangefeedSpec *spec = ml_spec_copy(old);
+	struct ml_arena a;
+	struct body b;
+	int rc = -1;
+
+	ml_arena_init(&a, 8192);
+	if (parse(text, len, update_fields, N(update_fields), &b, &a, err) == 0 && fill_update(spec, &b, &a, err) == 0) {
+		*out = spec;
+		rc = 0;
+	} else {
+		ml__changefeed_spec__free_unpacked(spec, NULL);
+	}
+	ml_arena_fini(&a);
+	return rc;
+}
+
+int
+ml_spec_upstream(const char *text, Ml__Upstream **out, struct ml_err *err)
+{
+	const char *host = strstr(text, "://"), *at = NULL, *colon;
+	struct ml_uri *u = NULL;
+	struct ml_buf plain = { 0 };
+	struct ml_err inner;
+	Ml__Upstream *up;
+	bool known;
+
+	/* The parser's own error may quote the text, and with it the password. */
+	if (host == NULL || ml_uri_parse(&u, text, &inner) < 0)
+		return ML_ERR(err, ErrUpstreamURIInvalid, 0, "it cannot be parsed");
+	known = strcmp(u->scheme, "mysql") == 0 || strcmp(u->scheme, "mariadb") == 0;
+	if (!known || u->hosts[0] == '\0') {
+		ML_ERR(err, ErrUpstreamURIInvalid, 0, known ? "it names no host" : u->scheme);
+		ml_uri_free(u);
+		return -1;
+	}
+	host += 3;
+	for (const char *p = host; *p != '\0' && *p != '/' && *p != '?'; p++)
+		if (*p == '@')
+			at = p;
+	colon = at != NULL ? memchr(host, ':', (size_t)(at - host)) : NULL;
+	ml_buf_put(&plain, text, (size_t)((colon != NULL ? colon : host) - text));
+	ml_buf_puts(&plain, colon != NULL ? at : host);
+	up = must(calloc(1, sizeof(*up)));
+	ml__upstream__init(up);
+	set_str(&up->uri, plain.data);
+	set_str(&up->password, u->password != NULL ? u->password : "");
+	ml_buf_fini(&plain);
+	ml_uri_free(u);
+	*out = up;
+	return 0;
+}
