@@ -641,6 +641,28 @@ settle_default(struct ml_column *c, struct ml_arena *a)
 	}
 }
 
+/* What SHOW CREATE TABLE prints for an integer declared without a width; -1 for other types. */
+static int32_t
+integer_width(const struct ml_column *c)
+{
+	bool u = c->flags & ML_F_UNSIGNED;
+
+	switch (c->type) {
+	case ML_T_TINY:
+		return u ? 3 : 4;
+	case ML_T_SHORT:
+		return u ? 5 : 6;
+	case ML_T_INT24:
+		return u ? 8 : 9;
+	case ML_T_LONG:
+		return u ? 10 : 11;
+	case ML_T_LONGLONG:
+		return 20;
+	default:
+		return -1;
+	}
+}
+
 void
 ml_column_settle(struct ml_column *c, struct ml_arena *a, struct ml_text charset, struct ml_text collation)
 {
@@ -658,6 +680,8 @@ ml_column_settle(struct ml_column *c, struct ml_arena *a, struct ml_text charset
 		settle_blob(c);
 	if (c->type == ML_T_BIT || c->type == ML_T_YEAR)
 		c->flags |= ML_F_UNSIGNED;
+	if (c->flen < 0)
+		c->flen = integer_width(c);
 	if ((c->type == ML_T_STRING || c->type == ML_T_BIT) && c->flen < 0)
 		c->flen = 1;
 	if (c->type == ML_T_DECIMAL) {

@@ -353,6 +353,7 @@ database(struct apply *a, const struct ml_ddl_item *it)
 {
 	struct ml_schema_map *map = &a->st->map;
 	struct drop_db d = { a, it->db };
+	struct ml_ddl_item told = *it;
 	bool known = ml_schema_map_db(map, it->db) != NULL;
 
 	if (it->op == ML_DDL_DROP_DB) {
@@ -366,8 +367,9 @@ database(struct apply *a, const struct ml_ddl_item *it)
 		if (it->op == ML_DDL_CREATE_DB && it->or_replace)
 			ml_schema_map_each(map, drop_of_db, &d);
 		database_defaults(a, it);
+		defaults_of(a, it->db, &told.charset, &told.collation);
 	}
-	return ml_store_takes_db(a->st, it->db) ? send(a, it, NULL) : 0;
+	return ml_store_takes_db(a->st, it->db) ? send(a, &told, NULL) : 0;
 }
 
 struct maybe {

@@ -175,7 +175,7 @@ agrees(const struct ml_tablemap *tm, const struct ml_tm_column *c, const struct 
 		return true;
 	cs = ml_charset_by_collation(c->collation);
 	dcs = ml_charset_by_name(d->charset.s, d->charset.len);
-	return cs == NULL || dcs == NULL || cs == dcs || strcmp(cs->name, dcs->name) == 0;
+	return cs == NULL || (dcs != NULL && strcmp(cs->name, dcs->name) == 0);
 }
 
 /* What the TABLE_MAP alone tells. */
@@ -291,6 +291,34 @@ key_of(const struct ml_tablemap *tm, const uint16_t *cols, size_t n, uint16_t *o
 		out[k++] = (uint16_t)at;
 	}
 	return k;
+}
+
+/*
+ * MariaDB reports a table's first unique key without NULL as its primary key when it has none.  Only the definition tells the
+ * two apart: true if it has no primary key and this one as a unique key.
+ */
+static bool
+is_promoted(const struct ml_schema *def, const struct ml_tablemap *tm, const uint16_t *cols, const uint16_t *key, uint16_t n_key)
+{
+	if (def == NULL || n_key == 0 || (def->n_indexes > 0 && def->indexes[0].primary))
+		return false;
+	for (int i = 0; i < def->n_indexes; i++) {
+		const struct ml_index *x = &def->indexes[i];
+		uint16_t k = 0;
+
+		if (!x->unique || x->n_cols != n_key)
+			continue;
+		while (k < n_key && x->cols[k] < def->n_columns) {
+			const struct ml_text *name = &tm->columns[cols[key[k]]].name;
+
+			if (ml_schema_column(def, name->s, name->len) != x->cols[k])
+				break;
+			k++;
+		}
+		if (k == n_key)
+			return true;
+	}
+	return false;
 }
 
 static bool
@@ -430,6 +458,8 @@ ml_schema_join(struct ml_schema **out, const struct ml_tablemap *tm, struct ml_s
 		def = NULL;	/* the name was a view's when it was read */
 	n = shown(tm, def, cols, &versioned);
 	n_key = key_of(tm, cols, n, key, &prefix);
+	if (is_promoted(def, tm, cols, key, n_key))
+		n_key = 0;
 	if (def == NULL || !is_same(tm, def, cols, n, key, n_key)) {
 		*poor = def == NULL;
 		*out = build(tm, def, cols, n, key, n_key, prefix, versioned, poor);

@@ -149,9 +149,9 @@ take_read(struct ml_schema_store *st, struct ml_schema *s, ml_ts now)
 		ml_store_set(st, e, ml_schema_ref(s), now, 0);
 	} else if (compatible(e->def, s)) {
 		/* The same, so its comments and defaults are the better ones. */
-		ml_schema_unref(e->def);
 		s->table_id = e->id;
 		s->version = e->def->version;
+		ml_schema_unref(e->def);
 		e->def = ml_schema_ref(s);
 		ml_store_tell(st, s, e->id, true);
 	} else {
