@@ -252,9 +252,8 @@ on_close(void *arg, enum ml_group_end how, struct ml_err *err)
 	f->group_s = f->reader.current->timestamp;
 	if (f->had_rows || f->had_ddl)
 		f->b->n_txns++;
-	if (f->held != NULL && emit_held(f) < 0)
-		return -1;
-	if (f->had_ddl || is_full(f))
+	/* What waited goes out with its end, so that nobody has to be sent it again. */
+	if (f->held != NULL || f->partly_out || f->had_ddl || is_full(f))
 		return hand_over(f, f->fold.last);
 	return 0;
 }
