@@ -52,13 +52,14 @@ partial(struct ml_rows *r, struct ml_err *err, unsigned n)
 	return ML_ERR(err, ErrMySQLRowImagePartial, 0, at, schema->qname.s != NULL ? schema->qname.s : "?", n, r->dec->n_columns);
 }
 
+/* Columns of the bitmap that are present; what lies behind the last column's bit does not count. */
 static unsigned
-count_bits(const uint8_t *bits, unsigned n)
+count_present(const struct ml_rowdec *dec, const uint8_t *bits)
 {
-	unsigned count = 0;
+	unsigned count = (unsigned)__builtin_popcount(bits[dec->null_bytes - 1] & dec->last_null_mask);
 
-	for (unsigned i = 0; i < n; i++)
-		count += bits[i / 8] >> (i % 8) & 1;
+	for (unsigned i = 0; i + 1 < dec->null_bytes; i++)
+		count += (unsigned)__builtin_popcount(bits[i]);
 	return count;
 }
 
@@ -124,7 +125,7 @@ ml_rows_open(struct ml_rows *r, struct ml_rowdec *dec, uint8_t type, const uint8
 		r->present[image] = ml_rd_bytes(&rd, dec->null_bytes);
 		if (r->present[image] == NULL)
 			return corrupt(r, err, "columns run past the end");
-		r->n_present[image] = (uint16_t)count_bits(r->present[image], dec->n_columns);
+		r->n_present[image] = (uint16_t)count_present(dec, r->present[image]);
 	}
 	r->full_before = r->n_present[BEFORE] == dec->n_columns;
 	r->full_after = r->n_present[AFTER] == dec->n_columns;
