@@ -146,7 +146,7 @@ on_hello(struct ml_chan *ch, const Ml__Envelope *env, int fd, void *arg)
 
 	(void)fd;
 	if (m->key == NULL || strcmp(m->key->namespace_, f->spec->namespace_) != 0 ||
-			strcmp(m->key->changefeed_id, f->spec->id) != 0 || m->key->epoch != f->shard.epoch) {
+			strcmp(m->key->changefeed_id, f->spec->id) != 0 || (m->assigned && m->key->epoch != f->shard.epoch)) {
 		ml_chan_refuse(ch, "WorkerHello of another shard");
 		return;
 	}
