@@ -97,7 +97,7 @@ class Files(Case):
     def test_a_large_transaction_arrives_whole(self):
         self.db.run("CREATE DATABASE big", "CREATE TABLE big.t (id INT PRIMARY KEY, v VARCHAR(200))")
         root = self.feed("big", "big.*")
-        self.db.run("INSERT INTO big.t SELECT seq, REPEAT(CHAR(97 + seq % 26), 150) FROM seq_1_to_50000")
+        self.db.run("INSERT INTO big.t SELECT seq, REPEAT(CHAR(97 + seq % 26), 150) FROM big.seq_1_to_50000")
         rows = self.events("big", root)
         self.assertEqual(len(rows), 50000)
         self.assertEqual([int(e.data["id"]) for e in rows], list(range(1, 50001)))

@@ -81,7 +81,7 @@ class KafkaSink(Case):
                     "CREATE TABLE disp.b (id INT PRIMARY KEY, v INT)")
         self.feed("disp", "canal-json", "disp.*", partitions=4, sink_config={"dispatchers": [
             {"matcher": ["disp.a"], "topic": "disp_{schema}_{table}", "partition": "index-value"}]})
-        self.db.run("INSERT INTO disp.a SELECT seq, seq FROM seq_1_to_200", "INSERT INTO disp.b SELECT seq, seq FROM seq_1_to_200",
+        self.db.run("INSERT INTO disp.a SELECT seq, seq FROM disp.seq_1_to_200", "INSERT INTO disp.b SELECT seq, seq FROM disp.seq_1_to_200",
                     "UPDATE disp.a SET v = v + 1")
         a = [e for e in self.events("disp", "canal-json", "disp_disp_a") if e.kind == decode.ROW]
         b = [e for e in self.events("disp", "canal-json") if e.kind == decode.ROW]
