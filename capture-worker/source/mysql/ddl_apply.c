@@ -351,7 +351,7 @@ convert_charset(struct work *w)
 		const struct ml_charset *old = ml_charset_by_name(c->charset.s, c->charset.len), *now;
 		bool blob = c->type >= ML_T_TINYBLOB && c->type <= ML_T_BLOB;
 
-		if (!ml_type_is_text(c->type) || (c->flags & ML_F_BINARY) || c->special != ML_SP_NONE || c->json_text)
+		if (!ml_type_is_text(c->type) || (c->flags & ML_F_BINARY) || c->special != ML_SP_NONE)
 			continue;
 		now = ml_charset_by_name(w->charset.s, w->charset.len);
 		if (blob && old != NULL && now != NULL && now->mbmaxlen > old->mbmaxlen && c->type != ML_T_LONGBLOB) {

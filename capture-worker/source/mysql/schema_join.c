@@ -275,9 +275,18 @@ place_of(const uint16_t *cols, size_t n, uint16_t tm_col)
 	return -1;
 }
 
+/* Is it the end of the row's time?  The server appends that to the key of a system-versioned table. */
+static bool
+is_row_end(const struct ml_schema *def, const struct ml_tm_column *c)
+{
+	int at = def != NULL && def->kind == ML_TABLE_VERSIONED ? ml_schema_column(def, c->name.s, c->name.len) : -1;
+
+	return at >= 0 && def->columns[at].special == ML_SP_ROW_END;
+}
+
 /* Primary key of the TABLE_MAP by shown columns, into out; its number of columns. */
 static uint16_t
-key_of(const struct ml_tablemap *tm, const uint16_t *cols, size_t n, uint16_t *out, bool *prefix)
+key_of(const struct ml_tablemap *tm, const struct ml_schema *def, const uint16_t *cols, size_t n, uint16_t *out, bool *prefix)
 {
 	uint16_t k = 0;
 
@@ -285,7 +294,7 @@ key_of(const struct ml_tablemap *tm, const uint16_t *cols, size_t n, uint16_t *o
 	for (int i = 0; tm->has_pk && i < tm->n_pk; i++) {
 		int at = place_of(cols, n, tm->pk[i]);
 
-		if (at < 0)
+		if (at < 0 || is_row_end(def, &tm->columns[tm->pk[i]]))
 			continue;
 		*prefix = *prefix || tm->columns[tm->pk[i]].pk_prefix > 0;
 		out[k++] = (uint16_t)at;
@@ -457,7 +466,7 @@ ml_schema_join(struct ml_schema **out, const struct ml_tablemap *tm, struct ml_s
 	if (def != NULL && def->kind == ML_TABLE_VIEW)
 		def = NULL;	/* the name was a view's when it was read */
 	n = shown(tm, def, cols, &versioned);
-	n_key = key_of(tm, cols, n, key, &prefix);
+	n_key = key_of(tm, def, cols, n, key, &prefix);
 	if (is_promoted(def, tm, cols, key, n_key))
 		n_key = 0;
 	if (def == NULL || !is_same(tm, def, cols, n, key, n_key)) {

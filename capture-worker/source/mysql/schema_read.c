@@ -258,6 +258,10 @@ fill_index(struct ml_schema *s, struct ml_index *x, MYSQL_ROW row)
 	if (row[I_PREFIX] != NULL)
 		x->prefix = true;
 	col = row[I_COLUMN] != NULL ? ml_schema_column(s, row[I_COLUMN], strlen(row[I_COLUMN])) : -1;
+	/* The server appends the end of the row's time to every unique key of a system-versioned table. */
+	if (s->kind == ML_TABLE_VERSIONED && (col >= 0 ? s->columns[col].special == ML_SP_ROW_END :
+			row[I_COLUMN] != NULL && strcasecmp(row[I_COLUMN], "row_end") == 0))
+		return;
 	if (col < 0) {
 		x->virtual_column = true;	/* an expression */
 		return;
