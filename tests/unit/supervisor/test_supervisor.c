@@ -281,6 +281,8 @@ static pid_t sup_pid;
 static size_t seen;	/* of the report, what earlier waits have passed */
 static size_t mark;	/* where await_any begins */
 
+static uint32_t ready_ms = 20000;	/* ample, but for the test that waits for it */
+
 static void
 start(uint32_t grace_ms)
 {
@@ -299,7 +301,7 @@ start(uint32_t grace_ms)
 	if (sup_pid == 0) {
 		Ml__ServerConfig config = ML__SERVER_CONFIG__INIT;
 		Ml__Upstream upstream = ML__UPSTREAM__INIT;
-		struct ml_supervisor_env env = { self, self, 0, grace_ms, 500, &config };
+		struct ml_supervisor_env env = { self, self, 0, grace_ms, ready_ms, &config };
 		char password[] = "geheim", level[] = "info";
 		struct rlimit no_core = { 0, 0 };
 		struct ml_supervisor *sup;
@@ -424,7 +426,8 @@ a_worker_is_connected_to_the_gateway_and_stopped_with_the_node(void **state)
 	await_any("gateway stats worker good/0 restarts 0");
 	kill(sup_pid, SIGHUP);
 	await_any("gateway liveness 1");
-	await_any("good stop 2000");
+	/* Two thirds of the whole time, less what has passed of it. */
+	assert_in_range(atoi(await_any("good stop ")), 1, 2000);
 	await_any("gateway died good epoch 1 stopped 1 restarting 0 hopeless 0: exit 0");
 	await_any("gateway stop 1");	/* the gateway is the last */
 	assert_int_equal(finish(), 0);
@@ -465,7 +468,9 @@ bad_children_are_killed_and_restarted(void **state)
 	char text[200];
 
 	(void)state;
+	ready_ms = 500;
 	start(1000);
+	ready_ms = 20000;
 	await("gateway ready");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		snprintf(text, sizeof(text), "start %s 1\n", rows[i].id);
@@ -638,7 +643,7 @@ the_second_signal_waits_for_nobody(void **state)
 	order("start stubborn 1\n");
 	await("gateway hello stubborn 0");
 	kill(sup_pid, SIGTERM);
-	await("stubborn stop 40000");
+	assert_in_range(atoi(await("stubborn stop ")), 30000, 40000);
 	kill(sup_pid, SIGINT);
 	assert_int_equal(finish(), 1);
 	assert_true(ml_now_ms() - before < 20000);
