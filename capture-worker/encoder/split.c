@@ -1,5 +1,6 @@
 #include "capture-worker/encoder/split.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -64,34 +65,95 @@ struct unit {
 	uint32_t n_out;		/* rows it becomes */
 	uint32_t placed;	/* places met so far */
 	uint32_t given;		/* rows of out given to them */
-	struct ml_row *out;
+	struct ml_row *out;	/* NULL: the order stays */
 };
+
+/* One half of a split UPDATE. */
+static void
+half(struct ml_row *p, const struct ml_row *row, uint8_t op)
+{
+	*p = *row;
+	p->op = op;
+	p->split = true;
+	if (op == ML_OP_DELETE)
+		p->after = NULL;
+	else
+		p->before = NULL;
+}
+
+/* FNV-1a over the handle key's values: equal keys have equal hashes. */
+static uint64_t
+handle_hash(const struct ml_schema *s, const struct ml_datum *image)
+{
+	uint64_t h = 14695981039346656037ull;
+
+	for (int k = 0; k < s->handle->n_cols; k++) {
+		const struct ml_datum *d = &image[s->handle->cols[k]];
+		bool text = d->kind == ML_D_BYTES;
+		const char *p = text ? d->s : (const char *)&d->u;
+		size_t n = text ? d->len : d->kind == ML_D_F32 ? sizeof(d->f32) : sizeof(d->u);
+
+		h = (h ^ n) * 1099511628211ull;
+		for (size_t i = 0; i < n; i++)
+			h = (h ^ (uint8_t)p[i]) * 1099511628211ull;
+	}
+	return h;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Is any row of the unit touched twice, as far as hashes can tell?  Yes where rows cannot be told apart. */
+static bool
+touches_twice(struct ml_batch *b, const struct unit *u, uint32_t from, uint32_t to)
+{
+	uint64_t *hashes = ml_arena_alloc(&b->arena, 2 * (size_t)u->n_rows * sizeof(*hashes));
+	size_t n = 0;
+
+	for (uint32_t i = from; i < to; i++) {
+		const struct ml_row *row = &b->rows[i];
+		uint64_t before = 0;
+
+		if (row->schema->table_id != u->table_id)
+			continue;
+		if (row->schema->handle == NULL)
+			return true;
+		if (row->before != NULL)
+			hashes[n++] = before = handle_hash(row->schema, row->before);
+		if (row->after != NULL) {
+			hashes[n] = handle_hash(row->schema, row->after);
+			n += row->before == NULL || hashes[n] != before;
+		}
+	}
+	qsort(hashes, n, sizeof(*hashes), by_value);
+	for (size_t i = 1; i < n; i++)
+		if (hashes[i] == hashes[i - 1])
+			return true;
+	return false;
+}
 
 /* The unit's rows by kind; split UPDATEs count as both their halves. */
 static void
 fill_unit(struct unit *u, const struct ml_row *rows, const uint8_t *change, uint32_t from, uint32_t to)
 {
+	static const uint8_t order[] = { ML_OP_DELETE, ML_OP_UPDATE, ML_OP_INSERT };
 	struct ml_row *p = u->out;
 
 	for (int op = 0; op < 3; op++)
 		for (uint32_t i = from; i < to; i++) {
-			static const uint8_t order[] = { ML_OP_DELETE, ML_OP_UPDATE, ML_OP_INSERT };
 			const struct ml_row *row = &rows[i];
 
 			if (row->schema->table_id != u->table_id)
 				continue;
-			if (change[i] && order[op] != ML_OP_UPDATE) {
-				*p = *row;
-				p->op = order[op];
-				p->split = true;
-				if (order[op] == ML_OP_DELETE)
-					p->after = NULL;
-				else
-					p->before = NULL;
-				p++;
-			} else if (!change[i] && row->op == order[op]) {
+			if (change[i] && order[op] != ML_OP_UPDATE)
+				half(p++, row, order[op]);
+			else if (!change[i] && row->op == order[op])
 				*p++ = *row;
-			}
 		}
 }
 
@@ -123,6 +185,8 @@ split_txn(struct ml_batch *b, const uint8_t *change, uint32_t from, uint32_t to,
 		}
 	}
 	for (uint32_t i = 0; i < n; i++) {
+		if (touches_twice(b, &units[i], from, to))
+			continue;
 		units[i].out = ml_arena_alloc(&b->arena, units[i].n_out * sizeof(*units[i].out));
 		fill_unit(&units[i], b->rows, change, from, to);
 	}
@@ -130,8 +194,13 @@ split_txn(struct ml_batch *b, const uint8_t *change, uint32_t from, uint32_t to,
 		struct unit *u = unit_of(units, n, b->rows[i].schema->table_id);
 		uint32_t give;
 
-		if (u == NULL) {
+		if (u == NULL || (u->out == NULL && !change[i])) {
 			*out++ = b->rows[i];
+			continue;
+		}
+		if (u->out == NULL) {
+			half(out++, &b->rows[i], ML_OP_DELETE);
+			half(out++, &b->rows[i], ML_OP_INSERT);
 			continue;
 		}
 		give = ++u->placed == u->n_rows ? u->n_out - u->given : 1;

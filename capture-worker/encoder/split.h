@@ -13,7 +13,9 @@
  *
  * The unit is what b holds of one transaction on one table.  In a unit with no UPDATE to split nothing changes.  In any other
  * the rows are put in the order DELETEs, UPDATEs, INSERTs, each kind in its old order, so that no INSERT of a unique value
- * comes before the row that gives it up.  A unit keeps the places its rows had between rows of other tables, and what the
+ * comes before the row that gives it up.  But only if no row (by its handle key) is touched twice: TiDB logs one change per row
+ * and transaction, a binary log every step, and steps of one row must not pass each other; such a unit keeps its order, with
+ * the halves of an UPDATE side by side.  A unit keeps the places its rows had between rows of other tables, and what the
  * splitting adds stands behind its last place: a table's order is the reference's, which has one stream per table, and other
  * tables do not move.  A transaction that fills several batches is handled per batch, as the reference does per chunk.
  *

@@ -98,6 +98,10 @@ class Millrace:
             connection.request(method, path, body=body, headers=headers or {})
             answer = connection.getresponse()
             return Reply(answer.status, answer.headers, answer.read())
+        except ConnectionRefusedError:
+            if not self.process.running():
+                raise AssertionError(f"millrace has ended with {self.process.popen.returncode}:\n{self.process.tail(60)}") from None
+            raise
         finally:
             connection.close()
 

@@ -133,6 +133,14 @@ splits_by_the_keys_and_reorders_the_transaction(void **state)
 		{ "two tables split",
 			{ "t1 @5 update 1 1 0 a > 2 1 0 a", "t2 @5 update 1 1 0 a > 3 1 0 a", "t1 @5 delete 7 7 0 g" },
 			"1D1 2D1 2I3 1d7 1I2", false },
+		{ "a row touched twice keeps its steps in order",
+			{ "t1 @5 insert 1 1 0 a", "t1 @5 delete 1 1 0 a", "t1 @5 update 2 2 0 b > 3 2 0 b" }, "1i1 1d1 1D2 1I3", false },
+		{ "a key handed on keeps its steps in order",
+			{ "t1 @5 update 1 1 0 a > 2 1 0 a", "t1 @5 update 2 1 0 a > 3 1 0 a", "t2 @5 update 4 4 0 d > 5 4 0 d",
+				"t2 @5 delete 9 9 0 i" },
+			"1D1 1I2 1D2 1I3 2D4 2d9 2I5", false },
+		{ "the same row by a value of a unique key too",
+			{ "t1 @5 update 1 5 0 a > 1 6 0 a", "t1 @5 update 1 6 0 a > 1 7 0 a" }, "1D1 1I1 1D1 1I1", false },
 		{ "raw change events: nothing is split", { "t1 @5 update 1 1 1 a > 2 1 1 a" }, "1u2", true },
 	};
 	struct ml_schema *tables[] = { make_table(1), make_table(2) };
