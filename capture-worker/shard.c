@@ -21,7 +21,7 @@ enum state { EMPTY, RUNNING, DRAINING, DONE, FAULTED };
 
 struct ml_shard {
 	struct ml_shard_env env;
-	char object[192];
+	char object[288];
 	enum state state;
 	struct ml_chan *gateway;	/* NULL while there is none */
 	Ml__Assign *assign;		/* what the pipeline runs; NULL while EMPTY */
@@ -355,7 +355,7 @@ ml_shard_new(const struct ml_shard_env *env)
 		abort();
 	sh->env = *env;
 	sh->config = *env->config;
-	snprintf(sh->object, sizeof(sh->object), "%s/%u", env->key->changefeed_id, env->key->shard);
+	snprintf(sh->object, sizeof(sh->object), "%s/%s/%u", env->key->namespace_, env->key->changefeed_id, env->key->shard);
 	sh->report = ml_timer_new(env->loop, on_report, sh);
 	return sh;
 }

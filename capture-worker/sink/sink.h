@@ -28,7 +28,7 @@ struct ml_sink_env {
 	const Ml__ChangefeedSpec *spec;
 	const Ml__ServerConfig *config;
 	const struct ml_uri *uri;
-	const char *object;	/* "cf1/0", for logs */
+	const char *object;	/* "default/cf1/0", for logs */
 	const char *protocol;	/* canonical name of the encoder, NULL if none */
 	void *arg;
 	void (*durable)(void *arg, uint64_t seq);	/* any thread */

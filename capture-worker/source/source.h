@@ -19,7 +19,7 @@ struct ml_source;
 struct ml_source_env {
 	const Ml__ChangefeedSpec *spec;
 	const Ml__ServerConfig *config;
-	const char *object;	/* "cf1/0", for logs */
+	const char *object;	/* "default/cf1/0", for logs */
 	const struct ml_filter *filter;	/* which tables and DDLs; never NULL */
 	bool want_values;	/* false: nobody looks into rows (blackhole): count changes, build no rows */
 	ml_ts checkpoint_ts;	/* deliver what is above it */
