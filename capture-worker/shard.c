@@ -1,15 +1,13 @@
 #include "capture-worker/shard.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "capture-worker/pipeline.h"
 #include "common/run/inbox.h"
 #include "common/run/log.h"
+#include "common/run/statedir.h"
 
 /* How often the gateway hears of an advancing checkpoint: it persists once a second, dashboards look no faster. */
 #define REPORT_MS 100
@@ -26,7 +24,7 @@ struct ml_shard {
 	struct ml_chan *gateway;	/* NULL while there is none */
 	Ml__Assign *assign;		/* what the pipeline runs; NULL while EMPTY */
 	Ml__ServerConfig config;	/* shallow copy */
-	char state_dir[512];
+	char state_dir[1024];
 	struct ml_pipeline *pipeline;
 	struct ml_timer *report;
 	ml_ts told_checkpoint, told_resolved;
@@ -241,27 +239,6 @@ on_drained(void *arg, bool finished)
 
 /* ---- from the gateway ---- */
 
-/* data-dir/shards/<namespace>/<changefeed>-<shard>: the source's journal and table ids. */
-static int
-make_state_dir(struct ml_shard *sh, struct ml_err *err)
-{
-	const Ml__ShardKey *k = sh->env.key;
-	char *slash;
-
-	snprintf(sh->state_dir, sizeof(sh->state_dir), "%s/shards/%s/%s-%u", sh->config.data_dir, k->namespace_,
-		k->changefeed_id, k->shard);
-	for (slash = sh->state_dir + strlen(sh->config.data_dir) + 1; slash != NULL; *slash++ = '/') {
-		slash = strchr(slash, '/');
-		if (slash == NULL)
-			break;
-		*slash = '\0';
-		(void)mkdir(sh->state_dir, 0700);
-	}
-	if (mkdir(sh->state_dir, 0700) != 0 && errno != EEXIST)
-		return ML_ERR(err, ErrDataDir, errno, sh->state_dir, strerror(errno));
-	return 0;
-}
-
 static void
 take_assign(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 {
@@ -299,7 +276,9 @@ take_assign(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 		.warned = on_warned,
 		.drained = on_drained,
 	};
-	if (make_state_dir(sh, &err) != 0 || ml_pipeline_start(&sh->pipeline, &env, &err) != 0) {
+	if (ml_state_dir_make(sh->state_dir, sizeof(sh->state_dir), sh->config.data_dir, sh->env.key->namespace_,
+		    sh->env.key->changefeed_id, sh->env.key->shard, &err) != 0 ||
+		ml_pipeline_start(&sh->pipeline, &env, &err) != 0) {
 		take_failed(note_new(sh, &err));
 		return;
 	}

@@ -8,6 +8,7 @@
 #include "api-gateway/coord/shard.h"
 #include "api-gateway/coord/store.h"
 #include "common/run/log.h"
+#include "common/run/statedir.h"
 
 /* A command that waits for its probe or for the store. */
 struct command {
@@ -452,6 +453,7 @@ on_deleted(enum ml_meta_outcome outcome, uint64_t rev, const struct ml_err *err,
 {
 	struct command *cmd = arg;
 	struct ml_list waiters;
+	struct ml_err cannot;
 	struct ml_coord *c = cmd->c;
 	struct ml_feed *f;
 
@@ -468,6 +470,9 @@ on_deleted(enum ml_meta_outcome outcome, uint64_t rev, const struct ml_err *err,
 		return;
 	}
 	ml_info(f->name, "removed");
+	/* Its worker is gone; a later changefeed of the same name must find nothing of this one. */
+	if (ml_state_dir_remove(c->env.config->data_dir, f->spec->namespace_, f->spec->id, 0, &cannot) != 0)
+		ml_log_err(ML_WARN, f->name, &cannot, "state folder left behind");
 	ml_list_init(&waiters);
 	while (!ml_list_empty(&f->waiters)) {
 		struct ml_list *i = f->waiters.next;
