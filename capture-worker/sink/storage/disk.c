@@ -1,0 +1,198 @@
+#include "capture-worker/sink/storage/disk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LEFTOVER_AGE_S (24 * 60 * 60)
+
+static int
+failed(const char *path, int e, struct ml_err *err)
+{
+	return ML_ERR(err, ErrStorageSinkSendFailed, e, path, strerror(e));
+}
+
+void
+disk_escape(struct ml_buf *out, const char *name, size_t len)
+{
+	if (len <= 2 && strncmp(name, "..", len) == 0 && len > 0) {
+		ml_buf_puts(out, len == 1 ? "%2E" : "%2E%2E");
+		return;
+	}
+	for (size_t i = 0; i < len; i++)
+		if (name[i] == '/')
+			ml_buf_puts(out, "%2F");
+		else
+			ml_buf_putc(out, name[i]);
+}
+
+int
+disk_sync_dir(const char *path, struct ml_err *err)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return failed(path, errno, err);
+	rc = fsync(fd) == 0 || errno == EINVAL ? 0 : failed(path, errno, err);	/* EINVAL: a file system without it */
+	close(fd);
+	return rc;
+}
+
+int
+disk_make_dirs(const char *path, struct ml_err *err)
+{
+	char parent[DISK_PATH_MAX];
+	size_t n = strlen(path);
+	struct stat st;
+
+	if (n == 0 || n >= sizeof(parent))
+		return failed(path, ENAMETOOLONG, err);
+	memcpy(parent, path, n + 1);
+	while (n > 0 && parent[n - 1] != '/')
+		n--;
+	while (n > 1 && parent[n - 1] == '/')
+		n--;
+	parent[n] = '\0';
+	if (mkdir(path, 0777) != 0) {
+		if (errno == EEXIST)
+			return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? 0 : failed(path, ENOTDIR, err);
+		if (errno != ENOENT || n == 0)
+			return failed(path, errno, err);
+		if (disk_make_dirs(parent, err) != 0)
+			return -1;
+		if (mkdir(path, 0777) != 0 && errno != EEXIST)
+			return failed(path, errno, err);
+	}
+	return n > 0 ? disk_sync_dir(parent, err) : 0;
+}
+
+void
+disk_tmp_name(char *out, size_t size, const char *name)
+{
+	uint8_t r[16];
+
+	if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
+		abort();
+	r[6] = (uint8_t)((r[6] & 0x0f) | 0x40);
+	r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
+	snprintf(out, size, "%s.tmp.%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", name, r[0], r[1], r[2],
+		r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
+}
+
+int
+disk_write(int fd, const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t w = write(fd, p, n);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0)
+			return -1;
+		p += w;
+		n -= (size_t)w;
+	}
+	return 0;
+}
+
+int
+disk_put(const char *dir, const char *name, const char *text, size_t len, bool sync, struct ml_err *err)
+{
+	char tmp[DISK_PATH_MAX], final[DISK_PATH_MAX], tmp_name[512];
+	int fd, e;
+
+	disk_tmp_name(tmp_name, sizeof(tmp_name), name);
+	if (snprintf(tmp, sizeof(tmp), "%s/%s", dir, tmp_name) >= (int)sizeof(tmp))
+		return failed(dir, ENAMETOOLONG, err);
+	snprintf(final, sizeof(final), "%s/%s", dir, name);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return failed(tmp, errno, err);
+	if (disk_write(fd, text, len) != 0 || (sync && fsync(fd) != 0)) {
+		e = errno;
+		close(fd);
+		unlink(tmp);
+		return failed(final, e, err);
+	}
+	close(fd);
+	if (rename(tmp, final) != 0) {
+		e = errno;
+		unlink(tmp);
+		return failed(final, e, err);
+	}
+	return sync ? disk_sync_dir(dir, err) : 0;
+}
+
+int
+disk_rename_new(const char *from, const char *to, struct ml_err *err)
+{
+	struct stat st;
+
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EEXIST && errno != EINVAL && errno != ENOSYS)
+		return failed(to, errno, err);
+	/* An empty file has no rows and is used again; and a file system without RENAME_NOREPLACE needs a look. */
+	if (stat(to, &st) == 0 && st.st_size > 0)
+		return 1;
+	return rename(from, to) == 0 ? 0 : failed(to, errno, err);
+}
+
+int
+disk_next_index(const char *dir, const char *ext, uint64_t *next, struct ml_err *err)
+{
+	char path[DISK_PATH_MAX + 32], name[64] = "", *end;
+	uint64_t n;
+	struct stat st;
+	ssize_t len;
+	int fd;
+
+	*next = 1;
+	snprintf(path, sizeof(path), "%s/meta/CDC.index", dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : failed(path, errno, err);
+	len = read(fd, name, sizeof(name) - 1);
+	close(fd);
+	if (len < 0)
+		return failed(path, errno, err);
+	name[len] = '\0';
+	name[strcspn(name, "\r\n")] = '\0';
+	if (name[0] == '\0')
+		return 0;	/* cut short by a crash: the probing from 1 on finds the place */
+	if (strncmp(name, "CDC", 3) != 0 || strspn(name + 3, "0123456789") < 6)
+		return ML_ERR(err, ErrStorageSinkInvalidFileName, 0, name);
+	errno = 0;
+	n = strtoull(name + 3, &end, 10);
+	if (errno != 0 || strcmp(end, ext) != 0 || n == UINT64_MAX)
+		return ML_ERR(err, ErrStorageSinkInvalidFileName, 0, name);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	*next = stat(path, &st) == 0 && st.st_size > 0 ? n + 1 : n;
+	return 0;
+}
+
+void
+disk_sweep(const char *dir)
+{
+	DIR *d = opendir(dir);
+	time_t old = time(NULL) - LEFTOVER_AGE_S;
+
+	if (d == NULL)
+		return;
+	for (struct dirent *e; (e = readdir(d)) != NULL;) {
+		struct stat st;
+
+		if (strstr(e->d_name, ".tmp.") != NULL && fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			S_ISREG(st.st_mode) && st.st_mtime < old)
+			unlinkat(dirfd(d), e->d_name, 0);
+	}
+	closedir(d);
+}

@@ -1,0 +1,115 @@
+#include "capture-worker/sink/storage/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "capture-worker/sink/settings.h"
+#include "common/run/log.h"
+#include "common/text/uri.h"
+
+static const char *const known[] = {
+	"protocol", "transaction-atomicity", "worker-count", "flush-interval", "file-size", "enable-tidb-extension",
+	"only-output-updated-columns", "content-compatible", NULL,
+};
+
+static int64_t
+clamped(int64_t v, int64_t lo, int64_t hi, const char *name, const char *object)
+{
+	int64_t c = v < lo ? lo : v > hi ? hi : v;
+
+	if (c != v)
+		ml_warn(object, "%s is out of range, the bound is used given=%lld used=%lld", name, (long long)v, (long long)c);
+	return c;
+}
+
+static int
+read_date(struct storage_options *o, const struct ml_settings *st, struct ml_err *err)
+{
+	static const char *const names[] = { "none", "year", "month", "day" };
+	const char *name = "day";
+
+	if (ml_settings_top_str(st, "date-separator", &name, err) < 0)
+		return -1;
+	if (name[0] == '\0')
+		name = "day";
+	for (int i = 0; i < 4; i++)
+		if (strcasecmp(names[i], name) == 0) {
+			o->date = (enum storage_date)i;
+			return 0;
+		}
+	ML_ERR(err, ErrStorageSinkInvalidDateSeparator, 0, name);
+	return ml_err_wrap(err, ML_ErrSinkInvalidConfig, "sink config invalid");
+}
+
+/* The directory: the path, with "." and ".." and double slashes left to the file system. */
+static int
+read_root(struct storage_options *o, const struct ml_sink_env *env, struct ml_err *err)
+{
+	const char *path = env->uri->path;
+	size_t n = strlen(path);
+
+	if (env->uri->hosts[0] != '\0' && strcmp(env->uri->hosts, "localhost") != 0)
+		return ML_ERR(err, ErrStorageSinkInvalidConfig, 0, "a file uri takes an absolute path: file:///directory");
+	if (n == 0)
+		return ML_ERR(err, ErrStorageSinkInvalidConfig, 0, "no directory is specified in sink-uri");
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	if (n > 2048)
+		return ML_ERR(err, ErrStorageSinkInvalidConfig, 0, "the directory's name is too long");
+	o->root = strndup(path, n);
+	if (o->root == NULL)
+		abort();
+	return 0;
+}
+
+static int
+read_all(struct storage_options *o, const struct ml_sink_env *env, const struct ml_settings *st, struct ml_err *err)
+{
+	int64_t workers = 16, bytes = 64 << 20, flush_ms = 5000, width = 0, expire = 0;
+
+	if (ml_settings_atomicity(st, true, err) != 0 || read_root(o, env, err) != 0)
+		return -1;
+	if (ml_settings_int(st, "worker-count", &workers, err) < 0)
+		return -1;
+	if (workers <= 0)
+		return ML_ERR(err, ErrStorageSinkInvalidConfig, 0, "invalid worker-count, it must be greater than 0");
+	if (ml_settings_int(st, "file-size", &bytes, err) < 0 ||
+		ml_settings_duration_ms(st, "flush-interval", &flush_ms, err) < 0 ||
+		ml_settings_int(st, "file-expiration-days", &expire, err) < 0 ||
+		ml_settings_bool(st, "output-column-id", &o->column_id, err) < 0 || read_date(o, st, err) != 0 ||
+		ml_settings_top_int(st, "file-index-digit", &width, err) < 0)
+		return -1;
+	o->workers = (uint32_t)clamped(workers, 1, 512, "worker-count", env->object);
+	o->file_bytes = (uint64_t)clamped(bytes, 1 << 20, 512 << 20, "file-size", env->object);
+	o->flush_ms = (uint32_t)clamped(flush_ms, 2000, 600000, "flush-interval (ms)", env->object);
+	o->index_width = width >= 6 && width <= 20 ? (int)width : 20;
+	if (expire > 0)
+		ml_warn(env->object, "file-expiration-days is not supported: old files stay");
+	strcpy(o->ext, ".json");
+	ml_settings_unknown(st, known, env->object);
+	return 0;
+}
+
+int
+storage_options_init(struct storage_options *o, const struct ml_sink_env *env, struct ml_err *err)
+{
+	struct ml_settings st;
+	int rc;
+
+	*o = (struct storage_options){ 0 };
+	if (ml_settings_init(&st, env, "cloud-storage-config", ML_ErrStorageSinkInvalidConfig, err) != 0)
+		return -1;
+	rc = read_all(o, env, &st, err);
+	ml_settings_fini(&st);
+	if (rc != 0)
+		storage_options_fini(o);
+	return rc;
+}
+
+void
+storage_options_fini(struct storage_options *o)
+{
+	free(o->root);
+	*o = (struct storage_options){ 0 };
+}
