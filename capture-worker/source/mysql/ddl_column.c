@@ -288,6 +288,22 @@ is_now(struct ml_px *px)
 		ml_px_is(px, 0, "LOCALTIMESTAMP");
 }
 
+/* 0x.. and 0b..: a number for numeric columns, bytes for others. */
+static struct ml_text
+hex_default(struct ml_px *px, const struct ml_tok *t, bool negative, uint8_t type)
+{
+	char buf[68];
+	int n;
+
+	if (!ml_type_is_text(type) && type != ML_T_BIT && t->len < 66) {
+		memcpy(buf, t->s, t->len);
+		buf[t->len] = '\0';
+		n = snprintf(buf, sizeof(buf), "%s%llu", negative ? "-" : "", strtoull(buf + 2, NULL, buf[1] == 'x' ? 16 : 2));
+		return (struct ml_text){ ml_arena_strndup(px->a, buf, (size_t)n), (uint32_t)n };
+	}
+	return ml_digits_text(t->s + 2, t->len - 2, t->s[1] == 'x' ? 4 : 1, px->a);
+}
+
 void
 ml_px_default(struct ml_px *px, struct ml_column *c)
 {
@@ -329,6 +345,11 @@ ml_px_default(struct ml_px *px, struct ml_column *c)
 	if ((negative || ml_px_punct(px, 0, '+')) && ml_px_peek(px, 1)->kind == ML_TK_NUMBER) {
 		px->i++;
 		t = ml_px_peek(px, 0);
+	}
+	if (t->kind == ML_TK_NUMBER && t->len > 2 && (t->s[1] == 'x' || t->s[1] == 'b')) {
+		c->dflt = hex_default(px, t, negative, c->type);
+		px->i++;
+		return;
 	}
 	if (t->kind == ML_TK_NUMBER) {
 		char *p = ml_arena_bytes(px->a, t->len + 2u);

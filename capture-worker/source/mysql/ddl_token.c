@@ -316,9 +316,8 @@ hex_digit(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* Bytes of the digits of x'..' or b'..', a partial one first. */
-static struct ml_text
-bytes_of_digits(const char *s, size_t n, unsigned bits, struct ml_arena *a)
+struct ml_text
+ml_digits_text(const char *s, size_t n, unsigned bits, struct ml_arena *a)
 {
 	size_t per = 8 / bits, len = (n + per - 1) / per;
 	char *out = ml_arena_bytes(a, len + 1);
@@ -367,7 +366,7 @@ ml_tok_text(const struct ml_lexer *lx, const struct ml_tok *t, struct ml_arena *
 		return (struct ml_text){ ml_arena_strndup(a, t->s, t->len), t->len };
 	if (*p != '\'' && *p != '"' && *p != '`') {
 		if (upper(*p) != 'N')
-			return bytes_of_digits(p + 2, (size_t)(end - p) - 3, upper(*p) == 'X' ? 4 : 1, a);
+			return ml_digits_text(p + 2, (size_t)(end - p) - 3, upper(*p) == 'X' ? 4 : 1, a);
 		p++;
 	}
 	q = *p++;

@@ -59,4 +59,6 @@ ml_tok_punct(const struct ml_tok *t, char c)
  * literals as their bytes; other tokens as they are.  In the arena, NUL-terminated.
  */
 struct ml_text ml_tok_text(const struct ml_lexer *lx, const struct ml_tok *t, struct ml_arena *a);
+/* Bytes of n digits of a hex (bits 4) or bit (bits 1) literal, a partial byte first; in the arena, NUL-terminated. */
+struct ml_text ml_digits_text(const char *digits, size_t n, unsigned bits, struct ml_arena *a);
 #endif
