@@ -48,7 +48,8 @@ ml_my_target_new(struct ml_my_target **out, const Ml__Upstream *u, struct ml_err
 	t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		abort();
-	if (ml_uri_bool(uri, "mariadb-json-as-json", &t->json_as_json, ML_ErrUpstreamURIInvalid, err) < 0) {
+	if (ml_uri_bool(uri, "mariadb-json-as-json", &t->json_as_json, ML_ErrUpstreamURIInvalid, err) < 0 ||
+	    ml_uri_bool(uri, "tls", &t->ssl, ML_ErrUpstreamURIInvalid, err) < 0) {
 		ml_uri_free(uri);
 		free(t);
 		return -1;
@@ -62,7 +63,7 @@ ml_my_target_new(struct ml_my_target **out, const Ml__Upstream *u, struct ml_err
 	t->ssl_cert = copy(u->ssl_cert);
 	t->ssl_key = copy(u->ssl_key);
 	t->ssl_verify = u->ssl_verify;
-	t->ssl = t->ssl_ca != NULL || t->ssl_cert != NULL || t->ssl_verify;
+	t->ssl |= t->ssl_ca != NULL || t->ssl_cert != NULL || t->ssl_verify;
 	t->connect_timeout_s = CONNECT_TIMEOUT_S;
 	ml_uri_free(uri);
 	if (t->user == NULL) {

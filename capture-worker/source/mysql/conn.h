@@ -23,7 +23,8 @@ struct ml_my_target {
 	char *user, *password;
 	char *ssl_ca, *ssl_cert, *ssl_key;	/* NULL: not given */
 	char *unix_socket;	/* parameter "socket" of the URI: instead of TCP; NULL */
-	bool ssl, ssl_verify;
+	bool ssl;		/* insist on TLS: parameter "tls", or any of the files, or ssl_verify */
+	bool ssl_verify;	/* the server's certificate must be good for its host */
 	bool json_as_json;	/* parameter "mariadb-json-as-json": a column checked with json_valid is JSON */
 	uint32_t connect_timeout_s;
 };
