@@ -37,7 +37,7 @@ on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 		rd_kafka_fatal_error(rk, text, sizeof(text));
 		atomic_store(&c->fatal, true);
 	} else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-		atomic_store(&c->all_down, true);
+		atomic_store(&c->all_down_ms, ml_now_ms());
 		return;	/* the text of the last broker says more */
 	} else if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL) {
 		atomic_store(&c->refused, true);
@@ -134,7 +134,7 @@ kafka_client_open(struct kafka_client *c, const struct kafka_options *o, size_t 
 
 	snprintf(c->object, sizeof(c->object), "%s", object != NULL ? object : "-");
 	c->last[0] = '\0';
-	atomic_store(&c->all_down, false);
+	atomic_store(&c->all_down_ms, 0);
 	atomic_store(&c->refused, false);
 	atomic_store(&c->fatal, false);
 	pthread_mutex_init(&c->lock, NULL);
@@ -180,14 +180,14 @@ kafka_client_wait(struct kafka_client *c, const struct kafka_options *o, struct 
 		rd_kafka_poll(c->rk, 0);
 		if (rc == RD_KAFKA_RESP_ERR_NO_ERROR) {
 			rd_kafka_metadata_destroy(md);
-			atomic_store(&c->all_down, false);
+			atomic_store(&c->all_down_ms, 0);
 			atomic_store(&c->refused, false);
 			return 0;
 		}
 		if (atomic_load(&c->refused) || atomic_load(&c->fatal))
 			break;
 		lived = ml_now_ms() - start;
-	} while (lived < (uint64_t)o->dial_ms && !(atomic_load(&c->all_down) && lived >= ALL_REFUSE_MS));
+	} while (lived < (uint64_t)o->dial_ms && !(atomic_load(&c->all_down_ms) != 0 && lived >= ALL_REFUSE_MS));
 	kafka_client_last(c, text, sizeof(text), "no broker answers");
 	return ML_ERR(err, ErrKafkaNewProducer, 0, text);
 }

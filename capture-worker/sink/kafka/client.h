@@ -18,7 +18,8 @@ struct kafka_client {
 	rd_kafka_t *rk;
 	char object[128];	/* for logs; a copy, since a thread left behind may still log */
 	void *arg;		/* the owner's, for its delivery reports */
-	atomic_bool all_down;	/* no broker is connected; cleared by the owner when something went well */
+	/* Since when no broker is connected, monotonic; 0: some are.  Cleared by the owner when something went well. */
+	_Atomic uint64_t all_down_ms;
 	atomic_bool refused;	/* authentication or TLS failed: trying again would not help */
 	atomic_bool fatal;	/* the idempotent producer can no longer promise order */
 	pthread_mutex_t lock;

@@ -134,25 +134,24 @@ kept_error(struct kafka_sink *s, struct ml_err *err)
 }
 
 /*
- * Nothing has been acknowledged for too long.  With no broker connected that is the dial timeout.  With one that takes
- * requests but does not answer each try costs a read timeout, and max-retry of them are allowed.
+ * Nothing has been acknowledged for too long.  With no broker connected that is the dial timeout from when the last was lost.
+ * With one that takes requests but does not answer each try costs a read timeout, and max-retry of them are allowed.
  */
 static int
 check_progress(struct kafka_sink *s, struct ml_err *err)
 {
-	uint64_t silent = ml_now_ms() - atomic_load(&s->progress_ms), limit;
+	uint64_t now = ml_now_ms(), progress = atomic_load(&s->progress_ms), lost = atomic_load(&s->client.all_down_ms);
+	uint64_t tries = s->o.max_retry < 5 ? (uint64_t)s->o.max_retry + 1 : 6;
 	char text[320], why[400];
 
 	if (atomic_load(&s->failed))
 		return kept_error(s, err);
 	if (atomic_load(&s->batches) == 0)
 		return 0;
-	limit = atomic_load(&s->client.all_down) ? (uint64_t)s->o.dial_ms :
-						   (uint64_t)(s->o.read_ms * (s->o.max_retry < 5 ? s->o.max_retry + 1 : 6));
-	if (silent < limit)
+	if (now < (lost > progress ? lost : progress) + (uint64_t)(lost != 0 ? s->o.dial_ms : s->o.read_ms * (int64_t)tries))
 		return 0;
 	kafka_client_last(&s->client, text, sizeof(text), "no answer");
-	snprintf(why, sizeof(why), "nothing acknowledged for %llu ms: %s", (unsigned long long)silent, text);
+	snprintf(why, sizeof(why), "nothing acknowledged for %llu ms: %s", (unsigned long long)(now - progress), text);
 	ML_ERR(err, ErrKafkaAsyncSendMessage, 0, why);
 	keep_error(s, err);
 	return -1;
@@ -218,7 +217,7 @@ poller_main(void *arg)
 		if (s->acked) {
 			s->acked = false;
 			atomic_store(&s->progress_ms, ml_now_ms());
-			atomic_store(&s->client.all_down, false);
+			atomic_store(&s->client.all_down_ms, 0);
 			atomic_store_explicit(&s->bytes_out, s->acked_bytes, memory_order_relaxed);
 		}
 		if (n > 0 && atomic_load(&s->waiting)) {
