@@ -522,6 +522,8 @@ ml_ddl_apply(const struct ml_schema *before, const struct ml_ddl_item *item, str
 	ml_arena_init(&w.a, 0);
 	if (before != NULL)
 		load(&w, before);
+	else if (charset.len > 0)
+		table_charset(&w, &(struct ml_change){ .charset = charset, .collation = collation });
 	/* The table's charset stands behind its columns, which take it over. */
 	if (before == NULL)
 		for (uint32_t i = 0; i < item->n_changes; i++)

@@ -630,6 +630,20 @@ has_high_byte(const char *s, size_t len)
 	return false;
 }
 
+/* What the status variables tell of defaults. */
+static struct ml_text
+told_charset(const struct ml_ddl_env *env, const struct ml_ddl_item *it)
+{
+	const struct ml_charset *cs = NULL;
+
+	if (it->op == ML_DDL_CREATE_DB && env->server_collation != 0)
+		cs = ml_charset_by_collation(env->server_collation);
+	else if (it->op == ML_DDL_CREATE_TABLE && env->db_collation != 0 && it->db.len > 0 &&
+			it->db.len == env->default_db_len && memcmp(it->db.s, env->default_db, it->db.len) == 0)
+		cs = ml_charset_by_collation(env->db_collation);
+	return cs == NULL ? none : (struct ml_text){ cs->name, (uint32_t)strlen(cs->name) };
+}
+
 enum ml_ddl_class
 ml_ddl_classify(const struct ml_ddl_env *env, const char *sql, size_t len, struct ml_arena *a, struct ml_ddl_stmt *out)
 {
@@ -660,6 +674,7 @@ ml_ddl_classify(const struct ml_ddl_env *env, const char *sql, size_t len, struc
 		for (size_t k = 0; k < sizeof(t) / sizeof(t[0]); k++)
 			if (t[k]->s == NULL)
 				*t[k] = none;
+		is.v[i].told_charset = told_charset(env, &is.v[i]);
 	}
 	return out->class;
 }

@@ -89,6 +89,11 @@ struct ml_ddl_item {
 	struct ml_text db, table, pre_db, pre_table;
 	struct ml_text query;	/* text to send, UTF-8 */
 	struct ml_text charset, collation;	/* databases; empty: the server's */
+	/*
+	 * Charset that the event says is the default where the text has none: of the session's server for a new database, of the
+	 * default database for a table in it.  Empty: not told.
+	 */
+	struct ml_text told_charset;
 	const struct ml_change *changes;	/* CREATE TABLE (from nothing) and ALTER TABLE, in order */
 	uint32_t n_changes;
 };

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "capture-worker/filter/filter.h"
+#include "capture-worker/mounter/charset.h"
 #include "capture-worker/source/mysql/ddl_apply.h"
 #include "capture-worker/source/mysql/ddl_column.h"
 #include "capture-worker/source/mysql/schema_store.h"
@@ -49,6 +50,16 @@ ineligible(const struct apply *a, const struct ml_schema *s)
 	return !a->st->env.force_replicate && s != NULL && !ml_schema_eligible(s);
 }
 
+/*
+ * A change of a table without a known definition.  Behind the place where definitions were read that is no table at all, but a
+ * sequence: those are changed by the same statements, and are nothing that is sent.
+ */
+static int
+unknown(struct apply *a, const struct ml_ddl_item *it, const struct ml_table_entry *e)
+{
+	return e == NULL && a->st->settled ? 0 : send(a, it, NULL);
+}
+
 /* Charset of tables that are created in db without one. */
 static void
 defaults_of(const struct apply *a, struct ml_text db, struct ml_text *charset, struct ml_text *collation)
@@ -60,6 +71,18 @@ defaults_of(const struct apply *a, struct ml_text db, struct ml_text *charset, s
 	*collation = (struct ml_text){ co, (uint32_t)strlen(co) };
 }
 
+/* The event itself may know better, when the defaults were changed without our seeing it. */
+static void
+told_defaults(const struct ml_ddl_item *it, struct ml_text *charset, struct ml_text *collation)
+{
+	const struct ml_charset *known = ml_charset_by_name(charset->s, charset->len);
+
+	if (it->told_charset.len == 0 || (known != NULL && strcmp(known->name, it->told_charset.s) == 0))
+		return;
+	*charset = it->told_charset;
+	*collation = none;	/* that charset's own */
+}
+
 /* A DDL came: what was read for the time behind it may have been read before it or after. */
 static void
 forget_pending(struct apply *a, struct ml_table_entry *e, bool uncertain)
@@ -68,6 +91,7 @@ forget_pending(struct apply *a, struct ml_table_entry *e, bool uncertain)
 
 	ml_schema_unref(e->pending);
 	e->pending = NULL;
+	e->asked = false;
 	ml_schema_map_stale(&a->st->map, e, e->stale || uncertain || had);
 }
 
@@ -113,6 +137,7 @@ create_table(struct apply *a, const struct ml_ddl_item *it)
 		uncertain = s == NULL || like->stale;
 	} else {
 		defaults_of(a, it->db, &charset, &collation);
+		told_defaults(it, &charset, &collation);
 		s = ml_ddl_apply(NULL, it, charset, collation, &uncertain);
 		if (s->n_columns == 0) {	/* CREATE .. SELECT: the rows that follow tell */
 			ml_schema_unref(s);
@@ -166,7 +191,7 @@ truncate_table(struct apply *a, const struct ml_ddl_item *it)
 		return 0;
 	e = ml_schema_map_find(&a->st->map, it->db, it->table);
 	if (e == NULL || e->def == NULL)
-		return send(a, it, NULL);
+		return unknown(a, it, e);
 	s = ml_schema_copy(e->def, ml_entry_db(e), ml_entry_table(e));
 	ml_schema_finish(s);
 	e->confirmed = true;
@@ -215,7 +240,7 @@ alter_table(struct apply *a, const struct ml_ddl_item *it)
 		return 0;
 	e = ml_schema_map_find(&a->st->map, it->db, it->table);
 	if (e == NULL || e->def == NULL)
-		return send(a, it, NULL);
+		return unknown(a, it, e);
 	defaults_of(a, it->db, &charset, &collation);
 	before = ml_schema_ref(e->def);
 	after = ml_ddl_apply(before, it, charset, collation, &uncertain);
@@ -252,9 +277,10 @@ rename_table(struct apply *a, const struct ml_ddl_item *it)
 		n = NULL;	/* only the case of its name changes */
 	if (e == NULL) {
 		/* It was read under its new name already, or nobody knows it. */
-		if (n != NULL)
-			n->confirmed = true;
-		return send(a, it, n != NULL ? n->def : NULL);
+		if (n == NULL)
+			return unknown(a, it, NULL);
+		n->confirmed = true;
+		return send(a, it, n->def);
 	}
 	id = e->id;
 	if (e->def != NULL) {
@@ -328,6 +354,7 @@ database_defaults(struct apply *a, const struct ml_ddl_item *it)
 	struct ml_arena arena;
 
 	defaults_of(a, it->op == ML_DDL_ALTER_DB ? it->db : none, &charset, &collation);
+	told_defaults(it, &charset, &collation);
 	ml_arena_init(&arena, 0);
 	ml_column_settle(&c, &arena, charset, collation);
 	ml_schema_map_set_db(&a->st->map, it->db, c.charset, c.collation);

@@ -18,7 +18,7 @@ struct ml_table_entry {
 	struct ml_schema *pending;	/* read from the server, not in force yet */
 	int64_t id;			/* 0: none given yet */
 	bool stale;			/* def should be read again */
-	bool asked;			/* it was read again and the server did not have it */
+	bool asked;			/* it was read again since the last DDL on it: asking once more tells nothing new */
 	bool confirmed;			/* the log has shown that it exists at this place */
 };
 

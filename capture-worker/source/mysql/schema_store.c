@@ -118,6 +118,19 @@ same_text(struct ml_text a, struct ml_text b)
 	return a.len == b.len && memcmp(a.s, b.s, a.len) == 0;
 }
 
+/* Same columns and types. */
+static bool
+same_shape(const struct ml_schema *a, const struct ml_schema *b)
+{
+	if (a->n_columns != b->n_columns)
+		return false;
+	for (int i = 0; i < a->n_columns; i++)
+		if (!same_text(a->columns[i].name, b->columns[i].name) || a->columns[i].type != b->columns[i].type ||
+				a->columns[i].flen != b->columns[i].flen || a->columns[i].decimal != b->columns[i].decimal)
+			return false;
+	return true;
+}
+
 /* Same columns, types and keys: what is left to differ is decoration (comments, defaults). */
 static bool
 compatible(const struct ml_schema *a, const struct ml_schema *b)
@@ -125,13 +138,12 @@ compatible(const struct ml_schema *a, const struct ml_schema *b)
 	const unsigned mask = ML_F_BINARY | ML_F_GENERATED | ML_F_NULLABLE | ML_F_UNSIGNED | ML_F_PRIMARY_KEY | ML_F_UNIQUE_KEY |
 		ML_F_MULTIPLE_KEY | ML_F_HANDLE_KEY;
 
-	if (a->n_columns != b->n_columns || (a->kind == ML_TABLE_VIEW) != (b->kind == ML_TABLE_VIEW))
+	if (!same_shape(a, b) || (a->kind == ML_TABLE_VIEW) != (b->kind == ML_TABLE_VIEW))
 		return false;
 	for (int i = 0; i < a->n_columns; i++) {
 		const struct ml_column *x = &a->columns[i], *y = &b->columns[i];
 
-		if (!same_text(x->name, y->name) || x->type != y->type || (x->flags & mask) != (y->flags & mask) ||
-				x->flen != y->flen || x->decimal != y->decimal || x->special != y->special ||
+		if ((x->flags & mask) != (y->flags & mask) || x->special != y->special ||
 				!same_text(x->charset, y->charset) || !same_text(x->type_full, y->type_full))
 			return false;
 	}
@@ -257,7 +269,7 @@ ml_schema_store_reread(struct ml_schema_store *st, MYSQL *my, struct ml_err *err
 		if (failed != 0)
 			break;
 		ml_schema_map_stale(&st->map, e, false);
-		e->asked = s == NULL;
+		e->asked = true;
 		if (s == NULL)
 			continue;	/* dropped meanwhile; the log will say so */
 		if (e->def == NULL) {
@@ -292,6 +304,7 @@ ml_schema_store_resolve(struct ml_schema_store *st, const struct ml_tablemap *tm
 	enum ml_join how;
 	char why[400] = "", table[400], at[48];
 	bool poor, poor2;
+	ml_ts version;
 
 	e->confirmed = true;
 	if (e->def == NULL && e->pending == NULL && !tm->has_names && !e->asked) {
@@ -320,7 +333,9 @@ ml_schema_store_resolve(struct ml_schema_store *st, const struct ml_tablemap *tm
 	}
 	if (poor && !e->asked)
 		ml_schema_map_stale(&st->map, e, true);
-	ml_store_set(st, e, built, ts, ts);
+	/* Without another shape the table is no other version: only a guess (implicit NOT NULL, say) was put right. */
+	version = e->def != NULL && same_shape(e->def, built) ? e->def->version : ts;
+	ml_store_set(st, e, built, version, version);
 	if (ml_schema_log_sync(st->log, err) != 0)
 		return -1;
 	*out = ml_schema_ref(built);
