@@ -128,8 +128,8 @@ ml_feed_cut(struct ml_feed *f, size_t held, const struct ml_feed_mark *mark)
 	return 0;
 }
 
-/* Whole groups are in f->b: hands them over with the place they end at. */
-static int
+/* Whole groups are in f->b: hands them over with the place they end at.  Should the shard stop, f->stopped says so. */
+static void
 hand_over(struct ml_feed *f, ml_ts ts)
 {
 	const struct ml_place *place = &f->reader.place;
@@ -139,7 +139,7 @@ hand_over(struct ml_feed *f, ml_ts ts)
 	f->good_last = f->fold.last;
 	if (ts <= f->resolved && f->b->n_changes == 0) {
 		f->b->bytes_in = 0;	/* groups read again that were delivered before */
-		return 0;
+		return;
 	}
 	ml_buf_clear(&f->gtid);
 	ml_gtid_list_print(&place->gtids, &f->gtid);
@@ -154,15 +154,16 @@ hand_over(struct ml_feed *f, ml_ts ts)
 		.kind = ML_BAR_RESOLVED, .ts = ts, .position = ml_batch_position(f->b, &pos),
 	};
 	f->resolved = ts;
-	return ml_feed_emit(f) < 0 ? -1 : 0;
+	f->good_read = true;
+	(void)ml_feed_emit(f);
 }
 
 /* Everything up to target_ts has been read. */
-static int
+static void
 finish(struct ml_feed *f)
 {
 	f->finished = true;
-	return hand_over(f, f->target_ts);
+	hand_over(f, f->target_ts);
 }
 
 static int
@@ -198,7 +199,8 @@ on_open(void *arg, const struct ml_ev_gtid *id, uint32_t timestamp, struct ml_er
 	f->start = ml_feed_mark_now(f);
 	if (f->target_ts != 0 && f->commit_ts > f->target_ts) {
 		f->fold.last = f->last_before;
-		return finish(f);
+		finish(f);
+		return 0;
 	}
 	f->skip = f->commit_ts <= f->discard_to || ml_filter_ignores_txn(f->env->filter, f->commit_ts - 1);
 	f->preparing = (id->flags & ML_GTIDF_XA_PREPARE) != 0;
@@ -254,7 +256,7 @@ on_close(void *arg, enum ml_group_end how, struct ml_err *err)
 		f->b->n_txns++;
 	/* What waited goes out with its end, so that nobody has to be sent it again. */
 	if (f->held != NULL || f->partly_out || f->had_ddl || is_full(f))
-		return hand_over(f, f->fold.last);
+		hand_over(f, f->fold.last);
 	return 0;
 }
 
@@ -287,9 +289,9 @@ on_head(void *arg, struct ml_err *err)
 		return -1;
 	ml_xa_sweep(f->xa);
 	if (f->target_ts != 0 && f->fold.last >= f->target_ts)
-		return finish(f);
-	if (f->fold.last > f->resolved || f->b->n_changes > 0)
-		return hand_over(f, f->fold.last);
+		finish(f);
+	else if (f->fold.last > f->resolved || f->b->n_changes > 0)
+		hand_over(f, f->fold.last);
 	return 0;
 }
 
@@ -403,8 +405,21 @@ ml_feed_drained(struct ml_feed *f, struct ml_err *err)
 	    !ml_journal_behind(f->journal) && tick(f, now, err) < 0)
 		return -1;
 	if (f->target_ts != 0 && f->fold.last >= f->target_ts)
-		return finish(f);
-	return hand_over(f, f->fold.last);
+		finish(f);
+	else
+		hand_over(f, f->fold.last);
+	return 0;
+}
+
+bool
+ml_feed_done_before(struct ml_feed *f)
+{
+	if (f->target_ts == 0 || f->resolved < f->target_ts)
+		return false;
+	ml_feed_rewind(f, 0);
+	f->resolved = f->target_ts - 1;
+	finish(f);
+	return true;
 }
 
 void

@@ -81,6 +81,7 @@ struct ml_feed {
 	ml_ts resolved;		/* last one handed over */
 	struct ml_place good;	/* its place, and the fold there: where reading begins again */
 	ml_ts good_last;
+	bool good_read;		/* good was reached by reading: file and offset are this server's */
 	uint32_t group_s;	/* header time of the newest closed group */
 	uint64_t tick_us;	/* when the last tick was made, by the upstream's clock */
 	uint64_t out_us;	/* when a batch was last handed over, monotonic */
@@ -108,6 +109,8 @@ void ml_feed_rewind(struct ml_feed *f, unsigned crc_len);
 int ml_feed_event(struct ml_feed *f, const uint8_t *p, uint32_t len, struct ml_err *err);
 /* Nothing more is ready: whole groups are handed over. */
 int ml_feed_drained(struct ml_feed *f, struct ml_err *err);
+/* True if target_ts lies at or before the start: then its RESOLVED is handed over at once, and nothing is to be read. */
+bool ml_feed_done_before(struct ml_feed *f);
 /* True if whole groups wait to be handed over. */
 bool ml_feed_waiting(const struct ml_feed *f);
 /* Definitions changed: decoders are prepared anew. */

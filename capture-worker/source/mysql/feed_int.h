@@ -9,7 +9,7 @@
 /* Also when hardly anything of the log is for us: the resolved ts and the place to resume at must follow. */
 #define ML_FEED_BATCH_LOG_BYTES (4u << 20)
 /* Log bytes of one group that wait for its end; longer groups go out as they come. */
-#define ML_FEED_HOLD_BYTES (32u << 20)
+#define ML_FEED_HOLD_BYTES (16u << 20)
 
 /* Hands b (with held ones before it) over and begins a new one.  0, or -1 when the shard stops: then f->stopped. */
 int ml_feed_emit(struct ml_feed *f);

@@ -45,7 +45,7 @@ ml_reader_start(struct ml_reader *r, const struct ml_place *place, unsigned crc_
 {
 	ml_place_copy(&r->place, place);
 	r->open = false;
-	r->fresh = true;
+	r->fresh = r->check_next = true;
 	r->pending_bytes = 0;
 	r->crc_len = crc_len;
 	r->ops->file(r->arg);
@@ -159,6 +159,23 @@ on_gtid(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 	discard(r);
 	if (ml_ev_maria_gtid(&r->id, e) < 0)
 		return corrupt(r, e, err);
+	/* The group behind our place must be newer than it, or this is another history at the same offset. */
+	if (r->check_next) {
+		const struct ml_gtid *g = &r->id.gtid;
+		char at[400];
+
+		r->check_next = false;
+		for (size_t i = 0; i < r->place.gtids.n; i++) {
+			const struct ml_gtid *last = &r->place.gtids.v[i];
+
+			if (last->domain == g->domain && last->server == g->server && last->seq >= g->seq)
+				return ML_ERRF(err, ErrMySQLGTIDDiverged, 0,
+					"the log of %s goes on at %s with GTID %u-%u-%llu, which this changefeed has delivered already; "
+					"its history was replaced (RESET MASTER, a restored backup, or a wrong server); re-create the "
+					"changefeed", r->addr, ml_reader_at(r, at, sizeof(at)), g->domain, g->server,
+					(unsigned long long)g->seq);
+		}
+	}
 	r->open = true;
 	return r->ops->open(r->arg, &r->id, e->timestamp, err);
 }

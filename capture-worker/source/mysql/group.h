@@ -62,6 +62,7 @@ struct ml_reader {
 	struct ml_place place;		/* last boundary */
 	bool open;
 	bool fresh;			/* the stream has not said yet where it begins */
+	bool check_next;		/* the next group is the first one behind a given place */
 	struct ml_ev_gtid id;		/* of the open group */
 	uint64_t pending_bytes;		/* of events since the place */
 	unsigned crc_len;		/* 4 if events carry a checksum */

@@ -33,6 +33,8 @@
 #define CHORES_US 1000000u
 /* Another id after a clash; so many clashes in a row are no accident. */
 #define MAX_CLASHES 8
+/* An event that is damaged so many times in a row was not damaged on the way. */
+#define MAX_CORRUPT 3
 
 struct ml_source {
 	const struct ml_source_env *env;
@@ -43,7 +45,10 @@ struct ml_source {
 	struct ml_tz *tz;
 	struct ml_feed feed;
 	struct ml_backoff backoff;
-	uint32_t clashes;		/* of our server_id */
+	uint32_t clashes;		/* of our server_id; the ids tried before stay given up */
+	uint32_t corrupt;		/* damaged events in a row */
+	bool checked;			/* the server's settings have just been looked at */
+	bool other_server;		/* another server answers at the address */
 	bool warned;			/* env->warn has told of trouble */
 	bool by_gtid;			/* the place is another server's: only its GTIDs mean something */
 
@@ -74,10 +79,12 @@ ml_my_server_id(const struct ml_source_env *env, const char *slot, uint32_t atte
 	const char *parts[] = {
 		env->config->cluster_id, env->config->advertise_addr, env->spec->namespace_, env->spec->id, env->object, slot,
 	};
+	const Ml__Upstream *u = ml_my_upstream(env);
 	uint32_t h = 2166136261u;
 
-	if (env->spec->upstream != NULL && env->spec->upstream->server_id != 0 && attempt == 0)
-		return env->spec->upstream->server_id;
+	/* One id serves one connection: what the user gives is for the stream, not for looking around beside it. */
+	if (u != NULL && u->server_id != 0 && attempt == 0 && strcmp(slot, "dump") == 0)
+		return u->server_id;
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		for (const char *p = parts[i] != NULL ? parts[i] : ""; ; p++) {
 			h = (h ^ (uint8_t)*p) * 16777619u;
@@ -246,6 +253,7 @@ begin(struct ml_source *s, struct ml_err *err)
 	s->feed.reader.flavor = s->server.flavor;
 	s->feed.reader.lower_case_table_names = s->server.lower_case_table_names;
 	ml_feed_start(&s->feed, &place, last);
+	s->checked = true;
 	ml_info(env->object, "following the binary log upstream=%s version=%s file=%s offset=%llu last_ts=%llu checkpoint_ts=%llu",
 		s->control.addr, s->server.version, place.file, (unsigned long long)place.offset, (unsigned long long)last,
 		(unsigned long long)env->checkpoint_ts);
@@ -275,27 +283,23 @@ unbegin(struct ml_source *s)
 static int
 check_history(struct ml_source *s, struct ml_err *err)
 {
-	const struct ml_place *p = &s->feed.good;
-	struct ml_place now = { 0 };
+	const struct ml_gtid_list *ours = &s->feed.good.gtids;
+	struct ml_gtid_list now = { 0 };
 	char at[300];
-	int rc = 0;
+	int rc = ml_start_gtids(&s->control, &now, err);
 
-	if (ml_start_head(&s->control, &now, err) < 0) {
-		ml_place_fini(&now);
-		return -1;
-	}
-	for (size_t i = 0; i < p->gtids.n && rc == 0; i++) {
-		const struct ml_gtid *g = &p->gtids.v[i];
+	for (size_t i = 0; i < ours->n && rc == 0; i++) {
+		const struct ml_gtid *g = &ours->v[i];
 		size_t k;
 
-		for (k = 0; k < now.gtids.n && now.gtids.v[k].domain != g->domain; k++)
+		for (k = 0; k < now.n && now.v[k].domain != g->domain; k++)
 			;
-		if (k == now.gtids.n || now.gtids.v[k].seq < g->seq) {
+		if (k == now.n || now.v[k].seq < g->seq) {
 			snprintf(at, sizeof(at), "GTID %u-%u-%llu", g->domain, g->server, (unsigned long long)g->seq);
 			rc = ML_ERR(err, ErrMySQLGTIDDiverged, 0, at, s->control.addr, s->server.identity);
 		}
 	}
-	ml_place_fini(&now);
+	ml_gtid_list_fini(&now);
 	return rc;
 }
 
@@ -308,22 +312,35 @@ open_dump(struct ml_source *s, struct ml_dump **out, struct ml_err *err)
 	};
 	char checksum[16] = "";
 	struct ml_server server;
-	int rc;
 
-	/* Settings are dynamic: each connection looks again. */
-	if (control(s, err) < 0 || ml_check_server(&s->control, s->env->filter, &server, NULL, NULL, err) < 0)
+	if (control(s, err) < 0)
 		return -1;
-	if (strcmp(server.identity, s->server.identity) != 0)
-		return ML_ERRF(err, ErrUpstreamUnavailable, 0, "upstream %s became another server (%s, was %s)", s->control.addr,
-			server.identity, s->server.identity);
-	if (check_history(s, err) < 0 || ml_clock_measure(&s->clock, &s->control, err) < 0 ||
-	    ml_my_scalar_opt(&s->control, "SELECT @@global.binlog_checksum", checksum, sizeof(checksum), err) < 0)
+	/* Settings are dynamic: each later connection looks again. */
+	if (!s->checked) {
+		if (ml_check_server(&s->control, s->env->filter, &server, NULL, NULL, err) < 0 ||
+		    ml_clock_measure(&s->clock, &s->control, err) < 0)
+			return -1;
+		if (strcmp(server.identity, s->server.identity) != 0) {
+			/* The next start resumes there by GTID, if it can. */
+			s->other_server = true;
+			return ML_ERRF(err, ErrUpstreamUnavailable, 0, "upstream %s became another server (%s, was %s)",
+				s->control.addr, server.identity, s->server.identity);
+		}
+	}
+	s->checked = false;
+	snprintf(s->feed.reader.addr, sizeof(s->feed.reader.addr), "%s", s->control.addr);
+	if (start.server_id == s->server.server_id) {
+		if (s->clashes == 0 && ml_my_upstream(s->env)->server_id != 0)
+			return ML_ERR(err, ErrMySQLServerID, 0, start.server_id, s->control.addr);
+		start.server_id = ml_my_server_id(s->env, "dump", ++s->clashes);
+	}
+	if (check_history(s, err) < 0 || ml_my_scalar_opt(&s->control, "SELECT @@global.binlog_checksum", checksum, sizeof(checksum), err) < 0)
 		return -1;
 	/*
 	 * On the server where the place was taken, file and offset are exact and cost nothing; a GTID makes the server search.
 	 * The command carries 32 bits of the offset.
 	 */
-	if (s->by_gtid || p->offset > UINT32_MAX) {
+	if ((s->by_gtid && !s->feed.good_read) || p->offset > UINT32_MAX) {
 		if (p->gtids.n == 0)
 			return ML_ERR(err, ErrMySQLPositionOver4G, 0, p->file);
 		ml_buf_clear(&s->feed.gtid);
@@ -331,8 +348,7 @@ open_dump(struct ml_source *s, struct ml_dump **out, struct ml_err *err)
 		start.gtid = s->feed.gtid.data;
 		start.file = "";
 	}
-	rc = ml_dump_open(out, s->target, &start, s->wake_fd, err);
-	if (rc < 0)
+	if (ml_dump_open(out, s->target, &start, s->wake_fd, err) < 0)
 		return -1;
 	ml_feed_rewind(&s->feed, strcmp(checksum, "CRC32") == 0 ? 4 : 0);
 	return 0;
@@ -345,7 +361,7 @@ healed(struct ml_source *s)
 	if (s->warned)
 		s->env->warn(s->env->arg, NULL);
 	s->warned = false;
-	s->clashes = 0;
+	s->corrupt = 0;
 }
 
 /* Until the stream breaks (-1) or is not wanted any more (0). */
@@ -368,7 +384,7 @@ stream(struct ml_source *s, struct ml_dump *d, struct ml_err *err)
 				return -1;
 			if (f->stopped || f->finished)
 				return 0;
-			if ((s->warned || s->clashes > 0) && (f->group != groups || f->at_head))
+			if (s->warned && (f->group != groups || f->at_head))
 				healed(s);
 			if (f->at_head || (++n & 0xFFFF) == 0) {
 				if (stopping(s))
@@ -442,7 +458,7 @@ run(struct ml_source *s, struct ml_err *err)
 		*err = (struct ml_err){ 0 };
 		if (!begun && begin(s, err) == 0)
 			begun = true;
-		if (begun && s->feed.target_ts != 0 && s->feed.good_last >= s->feed.target_ts && s->feed.resolved >= s->feed.target_ts)
+		if (begun && ml_feed_done_before(&s->feed))
 			break;
 		if (begun && err->code == ML_OK && open_dump(s, &d, err) == 0 && stream(s, d, err) == 0)
 			break;
@@ -452,6 +468,8 @@ run(struct ml_source *s, struct ml_err *err)
 			unbegin(s);
 		switch (ml_trouble_of(err, &s->control, &s->feed.good, s->env->checkpoint_ts)) {
 		case ML_TROUBLE_LOST:
+			if (s->other_server || (err->code == ML_ErrMySQLEventCorrupt && ++s->corrupt >= MAX_CORRUPT))
+				break;
 			wait_for_better(s, err, (mono_us() - since) / 1000);
 			continue;
 		case ML_TROUBLE_SAME_ID:
@@ -470,6 +488,8 @@ run(struct ml_source *s, struct ml_err *err)
 		break;
 	}
 	ml_dump_close(d);
+	if (stopping(s))
+		rc = 0;		/* whatever broke then broke because of that */
 	if (rc == 0)
 		*err = (struct ml_err){ 0 };
 	return rc;

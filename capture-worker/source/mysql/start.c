@@ -50,11 +50,24 @@ text(struct ml_my_conn *c, const char *sql, char **out, struct ml_err *err)
 }
 
 static int
-set_gtids(struct ml_my_conn *c, struct ml_place *out, const char *gtids, struct ml_err *err)
+set_gtids(struct ml_my_conn *c, struct ml_gtid_list *out, const char *gtids, struct ml_err *err)
 {
-	if (ml_gtid_list_parse(&out->gtids, gtids) < 0)
+	if (ml_gtid_list_parse(out, gtids) < 0)
 		return ML_ERR(err, ErrMySQLQueryError, 0, c->addr, "it gives an unreadable GTID list");
 	return 0;
+}
+
+int
+ml_start_gtids(struct ml_my_conn *c, struct ml_gtid_list *out, struct ml_err *err)
+{
+	char *gtids;
+	int rc;
+
+	if (text(c, "SELECT @@global.gtid_binlog_pos", &gtids, err) < 0)
+		return -1;
+	rc = set_gtids(c, out, gtids != NULL ? gtids : "", err);
+	free(gtids);
+	return rc;
 }
 
 int
@@ -72,7 +85,7 @@ ml_start_head(struct ml_my_conn *c, struct ml_place *out, struct ml_err *err)
 		    ml_start_head_offset(c, file, &offset, err) < 0)
 			goto out;
 		if (offset == out->offset && strcmp(file, out->file) == 0) {
-			rc = set_gtids(c, out, gtids != NULL ? gtids : "", err);
+			rc = set_gtids(c, &out->gtids, gtids != NULL ? gtids : "", err);
 			goto out;
 		}
 		/* The GTIDs are not newer than this place: should all tries fail, reading may repeat groups but lose none. */
@@ -90,7 +103,7 @@ ml_start_head(struct ml_my_conn *c, struct ml_place *out, struct ml_err *err)
 			gtids = exact;
 		}
 	}
-	rc = set_gtids(c, out, gtids != NULL ? gtids : "", err);
+	rc = set_gtids(c, &out->gtids, gtids != NULL ? gtids : "", err);
 out:
 	free(gtids);
 	return rc;
