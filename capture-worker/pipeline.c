@@ -354,6 +354,8 @@ tell_checkpoint(struct ml_pipeline *p, bool last, struct ml_err *err)
 	ml_arena_fini(&arena);
 	if (rc != 0)
 		return -1;
+	ml_debug(p->env.object, "checkpoint told downstream checkpoint_ts=%llu in_flight_bytes=%llu",
+		(unsigned long long)checkpoint, (unsigned long long)ml_quota_used(p->quota));
 	p->told = checkpoint;
 	p->told_ms = now;
 	p->ddl_was_written = false;
