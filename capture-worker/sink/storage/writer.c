@@ -22,7 +22,6 @@
 #include <zlib.h>
 
 #include "capture-worker/sink/storage/disk.h"
-#include "common/base/fault.h"
 #include "common/base/list.h"
 #include "common/run/log.h"
 #include "common/run/loop.h"
@@ -206,8 +205,6 @@ file_close(struct writer *w, struct file *f, struct ml_err *err)
 		return file_error(f->tmp, err);
 	close(f->fd);
 	f->fd = -1;
-	if (ml_fault("storage_crash_data", w->env->spec->id))
-		abort();
 	do {
 		snprintf(name, sizeof(name), "CDC%0*" PRIu64 "%s", w->o->index_width, d->next_index++, w->o->ext);
 		snprintf(final, sizeof(final), "%s/%s", dir, name);
@@ -217,8 +214,6 @@ file_close(struct writer *w, struct file *f, struct ml_err *err)
 		return -1;
 	free(f->tmp);
 	f->tmp = NULL;
-	if (ml_fault("storage_crash_index", w->env->spec->id))
-		abort();
 	strcat(name, "\n");
 	/* Not synced: whoever finds it old or empty probes for the next free number. */
 	return disk_put(meta, "CDC.index", name, strlen(name), false, err);
