@@ -13,6 +13,7 @@ struct ml_gateway {
 	struct ml_loop *l;
 	struct ml_api api;
 	struct ml_http *http;
+	struct ml_tls *tls;	/* NULL: plain HTTP */
 	struct ml_meta *meta;
 	struct ml_timer *reopen;
 	bool started;
@@ -41,6 +42,21 @@ try_open(void *arg)
 		ml_coord_start(g->api.coord);
 }
 
+/* HTTPS if and only if all three files are named (openapi.md 8.1). */
+static int
+set_up_tls(struct ml_gateway *g, struct ml_err *err)
+{
+	const Ml__ServerConfig *c = g->api.config;
+	struct ml_tls_config tls = {
+		.ca = c->ca, .cert = c->cert, .key = c->key, .client_cert = c->mtls, .allowed_cn = c->cert_allowed_cn,
+		.n_allowed_cn = c->n_cert_allowed_cn,
+	};
+
+	if (c->ca[0] == '\0' || c->cert[0] == '\0' || c->key[0] == '\0')
+		return 0;
+	return ml_tls_new(&g->tls, &tls, err);
+}
+
 struct ml_gateway *
 ml_gateway_new(struct ml_loop *l, const Ml__ServerConfig *config, struct ml_chan *supervisor, int listen_fd, struct ml_err *err)
 {
@@ -57,7 +73,7 @@ ml_gateway_new(struct ml_loop *l, const Ml__ServerConfig *config, struct ml_chan
 	g->api.coord = ml_coord_new(&env);
 	g->reopen = ml_timer_new(l, try_open, g);
 	hooks.arg = &g->api;
-	g->http = ml_http_new(l, listen_fd, &hooks, err);
+	g->http = set_up_tls(g, err) < 0 ? NULL : ml_http_new(l, listen_fd, &hooks, g->tls, err);
 	if (g->http == NULL) {
 		ml_gateway_free(g);
 		return NULL;
@@ -81,6 +97,7 @@ ml_gateway_free(struct ml_gateway *g)
 		return;
 	ml_timer_free(g->reopen);
 	ml_http_free(g->http);
+	ml_tls_free(g->tls);
 	ml_coord_halt(g->api.coord);
 	ml_coord_flush(g->api.coord);
 	ml_coord_free(g->api.coord);

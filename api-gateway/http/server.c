@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/http_struct.h>
@@ -26,6 +27,7 @@ struct ml_http {
 	struct evhttp *ev;
 	struct evconnlistener *listener;
 	struct ml_http_hooks hooks;
+	struct ml_tls *tls;	/* NULL: plain */
 	struct ml_list reqs;	/* those without a reply */
 	unsigned conns_bound;	/* never below the number of open connections: those of the last count, and all accepted since */
 	struct ml_timer *resume;
@@ -345,10 +347,19 @@ static struct bufferevent *
 on_accept(struct event_base *base, void *arg)
 {
 	struct ml_http *h = arg;
+	struct bufferevent *bev;
 
 	if (++h->conns_bound >= ML_HTTP_MAX_CONNS)
 		limit_conns(h);
-	return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	if (h->tls == NULL)
+		return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	bev = bufferevent_openssl_socket_new(base, -1, ml_tls_session(h->tls), BUFFEREVENT_SSL_ACCEPTING,
+		BEV_OPT_CLOSE_ON_FREE);
+	if (bev == NULL)
+		abort();	/* for NULL evhttp would make a plain one */
+	/* Many clients close the socket without TLS's own goodbye. */
+	bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+	return bev;
 }
 
 /* Out of descriptors, say: trying again at once would spin. */
@@ -364,7 +375,7 @@ on_accept_error(struct evconnlistener *listener, void *arg)
 }
 
 struct ml_http *
-ml_http_new(struct ml_loop *l, int listen_fd, const struct ml_http_hooks *hooks, struct ml_err *err)
+ml_http_new(struct ml_loop *l, int listen_fd, const struct ml_http_hooks *hooks, struct ml_tls *tls, struct ml_err *err)
 {
 	struct ml_http *h = calloc(1, sizeof(*h));
 	struct evhttp_bound_socket *bound;
@@ -374,6 +385,7 @@ ml_http_new(struct ml_loop *l, int listen_fd, const struct ml_http_hooks *hooks,
 		abort();
 	ml_list_init(&h->reqs);
 	h->hooks = *hooks;
+	h->tls = tls;
 	evutil_make_socket_nonblocking(listen_fd);
 	bound = evhttp_accept_socket_with_handle(h->ev, listen_fd);
 	if (bound == NULL) {

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "api-gateway/http/route.h"
+#include "api-gateway/http/tls.h"
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/run/loop.h"
@@ -33,8 +34,9 @@ struct ml_http_hooks {
 	void *arg;	/* of gate and handlers */
 };
 
-/* Takes over listen_fd.  ErrListen. */
-struct ml_http *ml_http_new(struct ml_loop *l, int listen_fd, const struct ml_http_hooks *hooks, struct ml_err *err);
+/* Takes over listen_fd.  tls: NULL = plain HTTP; borrowed, outlives the server.  ErrListen. */
+struct ml_http *ml_http_new(struct ml_loop *l, int listen_fd, const struct ml_http_hooks *hooks, struct ml_tls *tls,
+	struct ml_err *err);
 /* Closes all connections; requests without a reply are dropped.  NULL is fine. */
 void ml_http_free(struct ml_http *h);
 

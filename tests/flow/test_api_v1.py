@@ -7,8 +7,11 @@ import json
 import pathlib
 import re
 import socket
+import ssl
+import subprocess
 import sys
 import time
+import warnings
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lib import case, parts  # noqa: E402
@@ -447,6 +450,98 @@ class Node(Api):
         self.assertIn('millrace_process_restarts_total{process="supervisor"}', values)
         self.gone("m1")
         self.assertNotIn('changefeed="m1"', self.ask("GET", "/metrics").text())
+
+
+class Tls(Api):
+    """HTTPS with the three files; certificates are made here."""
+
+    @classmethod
+    def setUpParts(cls):
+        cls.certs = parts.temp_dir("certs")
+        cls.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2",
+                    "-subj", "/CN=test-ca")
+        for name in ("server", "friend", "stranger"):
+            cls.sign(name)
+
+    @classmethod
+    def openssl(cls, *arguments):
+        subprocess.run(["openssl", *arguments], cwd=cls.certs, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+    @classmethod
+    def sign(cls, name):
+        (cls.certs / "ext").write_text("subjectAltName=IP:127.0.0.1\n")
+        cls.openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        cls.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+                    "-extfile", "ext", "-out", f"{name}.new")
+        (cls.certs / f"{name}.new").rename(cls.certs / f"{name}.pem")
+
+    def node(self, config=""):
+        toml = parts.temp_dir("config") / "server.toml"
+        toml.write_text(f'[security]\nca-path = "{self.certs}/ca.pem"\ncert-path = "{self.certs}/server.pem"\n'
+                        f'key-path = "{self.certs}/server.key"\n{config}')
+        server = Millrace("mysql://root@127.0.0.1:1/", "--config", str(toml), start=False)
+        server.spawn()
+        self.addCleanup(server.process.stop)
+        return server
+
+    def get(self, server, client=None, target="/api/v1/status", version=None):
+        context = ssl.create_default_context(cafile=self.certs / "ca.pem")
+        if client:
+            context.load_cert_chain(self.certs / f"{client}.pem", self.certs / f"{client}.key")
+        if version:
+            context.minimum_version = context.maximum_version = version
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=20, context=context)
+        try:
+            connection.request("GET", target)
+            answer = connection.getresponse()
+            return answer.status, answer.read(), connection.sock.getpeercert() if connection.sock else None
+        finally:
+            connection.close()
+
+    def up(self, server, client=None):
+        def answers():
+            try:
+                return self.get(server, client)[0] == 200
+            except OSError:
+                return False
+        parts.wait_until(answers, 20, "HTTPS answers")
+
+    def assert_rejected(self, server, client=None, version=None):
+        with self.assertRaises((OSError, http.client.HTTPException)):
+            self.get(server, client, version=version)
+
+    def test_only_https_and_only_new_versions(self):
+        server = self.node()
+        self.up(server)
+        self.assertEqual(json.loads(self.get(server)[1])["is_owner"], True)
+        with self.assertRaises((OSError, http.client.HTTPException)):
+            server.api("GET", "/api/v1/status", timeout=5)
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            self.assertEqual(self.get(server, version=version)[0], 200)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.assert_rejected(server, version=ssl.TLSVersion.TLSv1_1)
+        # A renewed certificate is used for the next connection.
+        def serial():
+            with socket.create_connection(("127.0.0.1", server.port), 20) as plain:
+                with ssl.create_default_context(cafile=self.certs / "ca.pem").wrap_socket(plain, server_hostname="127.0.0.1") as s:
+                    return s.getpeercert()["serialNumber"]
+        before = serial()
+        self.sign("server")
+        self.assertNotEqual(serial(), before)
+
+    def test_client_certificates(self):
+        server = self.node("mtls = true\n")
+        self.up(server, "friend")
+        self.assertEqual(self.get(server, "stranger")[0], 200)
+        self.assert_rejected(server)
+
+    def test_names_of_client_certificates(self):
+        server = self.node('cert-allowed-cn = [" friend "]\n')
+        self.up(server, "friend")
+        self.assertEqual(self.get(server, "server")[0], 200)  # our own name is always allowed
+        self.assert_rejected(server, "stranger")
+        self.assert_rejected(server)
 
 
 if __name__ == "__main__":

@@ -195,7 +195,7 @@ serve(struct ml_loop *l, uint16_t *port)
 	assert_int_equal(listen(fd, 10), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
 	*port = ntohs(at.sin_port);
-	h = ml_http_new(l, fd, &hooks, &err);
+	h = ml_http_new(l, fd, &hooks, NULL, &err);
 	assert_non_null(h);
 	return h;
 }
