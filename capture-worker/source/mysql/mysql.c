@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,6 +42,8 @@ struct ml_source {
 	const struct ml_source_env *env;
 	struct ml_my_target *target;
 	struct ml_my_conn control;	/* my NULL: not connected */
+	pthread_mutex_t control_lock;
+	int control_fd;			/* under the lock */
 	struct ml_server server;
 	struct ml_clock clock;
 	struct ml_tz *tz;
@@ -109,13 +113,28 @@ stopping(const struct ml_source *s)
 
 /* ---- control connection ---- */
 
+/* The socket that stop may shut down, so that a query to a stuck server ends; -1: none. */
+static void
+interruptible(struct ml_source *s, int fd)
+{
+	pthread_mutex_lock(&s->control_lock);
+	s->control_fd = fd;
+	if (fd >= 0 && stopping(s))
+		(void)shutdown(fd, SHUT_RDWR);
+	pthread_mutex_unlock(&s->control_lock);
+}
+
 static int
 control(struct ml_source *s, struct ml_err *err)
 {
 	if (s->control.my != NULL && mysql_ping(s->control.my) == 0)
 		return 0;
+	interruptible(s, -1);
 	ml_my_close(&s->control);
-	return ml_my_connect(&s->control, s->target, CONTROL_TIMEOUT_S, err);
+	if (ml_my_connect(&s->control, s->target, CONTROL_TIMEOUT_S, err) < 0)
+		return -1;
+	interruptible(s, mysql_get_socket(s->control.my));
+	return 0;
 }
 
 static int
@@ -504,11 +523,13 @@ source_close(struct ml_source *s)
 		return;
 	unbegin(s);
 	ml_feed_fini(&s->feed);
+	interruptible(s, -1);
 	ml_my_close(&s->control);
 	ml_my_target_free(s->target);
 	ml_tz_free(s->tz);
 	if (s->wake_fd >= 0)
 		close(s->wake_fd);
+	pthread_mutex_destroy(&s->control_lock);
 	mysql_thread_end();
 	free(s);
 }
@@ -523,6 +544,8 @@ source_open(struct ml_source **out, const struct ml_source_env *env, struct ml_e
 	if (s == NULL)
 		abort();
 	s->env = env;
+	pthread_mutex_init(&s->control_lock, NULL);
+	s->control_fd = -1;
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->backoff = (struct ml_backoff){ .base_ms = BACKOFF_BASE_MS, .cap_ms = BACKOFF_CAP_MS, .calm_ms = BACKOFF_CALM_MS };
 	ml_feed_init(&s->feed);
@@ -552,6 +575,10 @@ source_stop(struct ml_source *s)
 
 	atomic_store(&s->stop, true);
 	(void)!write(s->wake_fd, &one, sizeof(one));
+	pthread_mutex_lock(&s->control_lock);
+	if (s->control_fd >= 0)
+		(void)shutdown(s->control_fd, SHUT_RDWR);
+	pthread_mutex_unlock(&s->control_lock);
 }
 
 static void
