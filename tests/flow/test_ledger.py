@@ -200,7 +200,9 @@ class Ledger(Case):
         state = server.changefeed("ledger")["state"]
         if state == "failed":  # too many deaths in a row; a person would resume it
             server.resume("ledger")
+        waiting = time.monotonic()
         server.wait_caught_up("ledger", 180)
+        waited = time.monotonic() - waiting
 
         if kafka:
             events = decode.of_messages(kafka.messages("ledger"), "canal-json")
@@ -210,7 +212,8 @@ class Ledger(Case):
             streams = {t: [e for e in events if e.table == t] for t in TABLES}
         repeats = sum(check_sequence(self, name, stream) for name, stream in streams.items())
         rows = [e for e in events if e.kind == decode.ROW]
-        print(f"      {commits} commits, {len(rows)} rows, {repeats} of them repeats; {' '.join(done)}; then {state}", flush=True)
+        print(f"      {commits} commits, {len(rows)} rows, {repeats} of them repeats; {' '.join(done)}; "
+              f"then {state}, caught up in {waited:.1f} s", flush=True)
         self.check_definitions(events, rows, db)
         self.check_contents(streams, db)
         self.assertEqual(server.sanitizer_findings(), [])

@@ -135,24 +135,34 @@ class Operations(Case):
         self.assertEqual(self.ids(), [3])
 
     def test_log_level_reaches_every_process(self):
-        self.create()
-        self.ids()
-        pid = self.server.worker(self.name)
+        self.server.create(self.name, "blackhole://", filter_rules=[f"{self.schema}.*"])
+        self.server.wait_caught_up(self.name)
 
-        def debug_lines():
-            text = self.server.log.read_text(errors="replace")
-            return {name for name in ("gateway", f"worker[{pid}]", "supervisor")
-                    if any(f" {name}" in line for line in text.splitlines() if " DEBUG " in line)}
-        self.assertEqual(debug_lines(), set())
-        self.assertEqual(self.server.api("POST", "/api/v1/log", {"log_level": "debug"}).status, 200)
+        def lines(level):
+            """Processes that have written lines of this level."""
+            return {line.split(f" {level}", 1)[1].split("[")[0].strip()
+                    for line in self.server.log.read_text(errors="replace").splitlines()[before:] if f"Z {level}" in line}
+
+        def log_level(level):
+            nonlocal before
+            self.assertEqual(self.server.api("POST", "/api/v1/log", {"log_level": level}).status, 200)
+            time.sleep(0.3)  # what was under way
+            before = len(self.server.log.read_text(errors="replace").splitlines())
+        before = 0
+        self.assertEqual(lines("DEBUG"), set())
         try:
-            def spoken():
-                self.insert(int(time.time() * 1000) % 2**31)
-                self.server.api("GET", f"/api/v1/changefeeds/{self.name}")
-                return {"gateway", f"worker[{pid}]"} <= debug_lines()
-            parts.wait_until(spoken, 20, "gateway and worker write debug lines", every=0.5)
+            log_level("debug")
+            parts.wait_until(lambda: "worker" in lines("DEBUG"), 20, "the running worker writes debug lines")
+            self.server.kill_worker(self.name)
+            parts.wait_until(lambda: "supervisor" in lines("DEBUG"), 20, "the supervisor writes debug lines")
+            self.server.wait_caught_up(self.name)
+            log_level("ERROR")
+            self.server.wait_caught_up(self.name)  # requests, which the gateway logs as INFO
+            self.assertEqual(lines("INFO") | lines("DEBUG"), set())
         finally:
-            self.assertEqual(self.server.api("POST", "/api/v1/log", {"log_level": "info"}).status, 200)
+            log_level("info")
+        self.server.wait_caught_up(self.name)
+        self.assertIn("gateway", lines("INFO"))
         bad = self.server.api("POST", "/api/v1/log", {"log_level": "loud"})
         self.assertEqual((bad.status, bad.code()), (400, "CDC:ErrAPIInvalidParam"))
 
