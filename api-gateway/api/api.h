@@ -21,8 +21,9 @@ struct ml_api {
 	uint64_t start_wall_ms;	/* of this gateway */
 };
 
-/* Route flags: not before the store is read. */
+/* Route flags: not before the store is read; only for users that may (openapi.md 8.2), if the server asks for users. */
 #define ML_API_GATED 1u
+#define ML_API_AUTH 2u
 
 extern const struct ml_http_route ml_api_routes[];
 extern const size_t ml_api_n_routes;

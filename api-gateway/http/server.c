@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "api-gateway/http/basic.h"
 #include "common/base/list.h"
 #include "common/run/log.h"
 
@@ -88,38 +89,6 @@ req_free(struct ml_http_req *r)
 	free(r);
 }
 
-/* Name of Basic credentials, for the log: never the password. */
-static void
-basic_user(const struct ml_http_req *r, char *user, size_t size)
-{
-	const char *h = ml_http_header(r, "Authorization");
-	size_t n = 0;
-	uint32_t bits = 0;
-	int have = 0;
-
-	user[0] = '\0';
-	if (h == NULL || strncasecmp(h, "Basic ", 6) != 0)
-		return;
-	for (h += 6; *h != '\0' && n + 1 < size; h++) {
-		static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-		const char *d = strchr(digits, *h);
-
-		if (d == NULL)
-			break;
-		bits = bits << 6 | (uint32_t)(d - digits);
-		have += 6;
-		if (have >= 8) {
-			char c = (char)(bits >> (have - 8));
-
-			have -= 8;
-			if (c == ':')
-				break;
-			user[n++] = c;
-		}
-	}
-	user[n] = '\0';
-}
-
 /* The target with the value of every query parameter that may be a secret as xxxxx. */
 static void
 masked_target(const char *target, struct ml_buf *out)
@@ -152,20 +121,21 @@ log_request(const struct ml_http_req *r, int status)
 	const char *agent = ml_http_header(r, "User-Agent"), *version = ml_http_header(r, "X-client-version");
 	struct ml_buf target = { 0 };
 	char *peer = NULL;
-	char user[64];
+	struct ml_basic basic;
 	ev_uint16_t port = 0;
 
 	if (ml_log_level > ML_INFO)
 		return;
 	if (conn != NULL)
 		evhttp_connection_get_peer(conn, &peer, &port);
-	basic_user(r, user, sizeof(user));
+	ml_basic_parse(&basic, ml_http_header(r, "Authorization"));
 	masked_target(r->target, &target);
 	ml_info("-", "request method=%s target=%.300s client=%s:%u agent=\"%.100s\" client_version=\"%.40s\" user=\"%s\" status=%d "
 		"duration_ms=%llu", method_name(r->method), target.data, peer != NULL ? peer : "gone", port,
-		agent != NULL ? agent : "", version != NULL ? version : "", user, status,
+		agent != NULL ? agent : "", version != NULL ? version : "", basic.user, status,
 		(unsigned long long)(ml_now_ms() - r->start_ms));
 	ml_buf_fini(&target);
+	explicit_bzero(&basic, sizeof(basic));
 }
 
 void

@@ -29,7 +29,7 @@ struct ml_http;
 struct ml_http_hooks {
 	const struct ml_http_route *routes;
 	size_t n_routes;
-	/* Before the handler of a matched route: true to go on, false if it has replied.  NULL: none. */
+	/* Before the handler of a matched route: true to go on; false if it has replied, or will, or will call the handler.  NULL: none. */
 	bool (*gate)(struct ml_http_req *r, const struct ml_http_route *route, void *arg);
 	void *arg;	/* of gate and handlers */
 };

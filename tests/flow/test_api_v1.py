@@ -2,6 +2,7 @@
 """
 API v1 against real processes: the recorded exchanges in order, then every operation with every way to fail.
 """
+import base64
 import http.client
 import json
 import pathlib
@@ -450,6 +451,52 @@ class Node(Api):
         self.assertIn('millrace_process_restarts_total{process="supervisor"}', values)
         self.gone("m1")
         self.assertNotIn('changefeed="m1"', self.ask("GET", "/metrics").text())
+
+
+class Users(Api):
+    """Basic authentication where changefeeds are changed, nowhere else."""
+
+    @classmethod
+    def setUpParts(cls):
+        super().setUpParts()
+        cls.server.stop()
+        cls.upstream.run("CREATE OR REPLACE USER 'operator'@'%' IDENTIFIED BY 'p:w'")
+        toml = parts.temp_dir("config") / "server.toml"
+        toml.write_text('[security]\nclient-user-required = true\nclient-allowed-user = ["operator", "nobody"]\n')
+        cls.server = Millrace(cls.upstream, "--config", str(toml))
+
+    def basic(self, user, password):
+        return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+    def test_users(self):
+        body = json.dumps({"changefeed_id": "a1", "sink_uri": "blackhole://", "filter_rules": ["api.good"]})
+        post = "/api/v1/changefeeds"
+        missing = "credential not found: please specify the user and password via authorization header"
+        for headers in (None, {"Authorization": "Basic x"}, {"Authorization": "Bearer eDp5"}):
+            reply = self.ask("POST", post, body, headers)
+            self.check(reply, 401, "ErrCredentialNotFound", missing)
+            self.assertIsNone(reply.headers.get("WWW-Authenticate"))
+        self.check(self.ask("POST", post, body, self.basic("", "")), 401, "ErrUnauthorized",
+                   "user  unauthorized, error: Empty username is not allowed.")
+        self.check(self.ask("POST", post, body, self.basic("root", "")), 401, "ErrUnauthorized",
+                   "user root unauthorized, error: The user is not allowed.")
+        for user, password in (("operator", "wrong"), ("nobody", "x")):
+            reply = self.ask("POST", post, body, self.basic(user, password))
+            self.check(reply, 401, "ErrUnauthorized", f"user {user} unauthorized, error: .*Access denied.*")
+        good = self.basic("operator", "p:w")
+        self.check(self.ask("POST", post, body, good), 202)
+        for method, target in (("POST", "a1/pause"), ("POST", "a1/resume"), ("PUT", "a1"), ("DELETE", "a1"),
+                               ("POST", "a1/tables/rebalance_table"), ("POST", "a1/tables/move_table"), ("POST", "none/pause")):
+            self.check(self.ask(method, f"{post}/{target}", "{}"), 401, "ErrCredentialNotFound")
+        self.check(self.ask("POST", f"{post}/a1/pause", None, good), 202)
+        self.check(self.ask("PUT", f"{post}/a1", '{"mounter_worker_num":5}', good), 202)
+        for target in ("/api/v1/status", "/api/v1/changefeeds", "/api/v1/changefeeds/a1", "/api/v1/captures", "/metrics"):
+            self.assertEqual(self.ask("GET", target).status, 200)
+        self.check(self.ask("POST", "/api/v1/log", "{}", {"Authorization": "Basic Og=="}), 200)
+        self.check(self.ask("DELETE", f"{post}/a1", None, good), 202)
+        log = self.server.log.read_text(errors="replace")
+        self.assertIn('user="operator"', log)
+        self.assertNotIn("p:w", log)
 
 
 class Tls(Api):

@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "api-gateway/http/basic.h"
 #include "api-gateway/http/reply.h"
 #include "api-gateway/http/server.h"
 #include "common/run/log.h"
@@ -145,6 +146,30 @@ takes_the_first_of_repeated_query_values(void **state)
 			assert_string_equal(v, rows[i].want);
 		free(v);
 	}
+}
+
+static void
+reads_basic_credentials(void **state)
+{
+	static const struct { const char *header, *user, *password; } rows[] = {
+		{ "Basic dXNlcjpwYTpzcw==", "user", "pa:ss" }, { "basic  Og==", "", "" }, { "Basic dTo=", "u", "" },
+		{ NULL, NULL, NULL }, { "", NULL, NULL }, { "Basic", NULL, NULL }, { "Basic ", NULL, NULL }, { "Bearer dTo=", NULL, NULL },
+		{ "Basic dTo", NULL, NULL }, { "Basic d!o=", NULL, NULL }, { "Basic dXNlcg==", NULL, NULL }, { "Basic dQA6", NULL, NULL },
+		{ "Basic ====", NULL, NULL },
+	};
+	char longer[4 * ML_BASIC_MAX + 10];
+	struct ml_basic b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(ml_basic_parse(&b, rows[i].header), rows[i].user != NULL);
+		assert_string_equal(b.user, rows[i].user != NULL ? rows[i].user : "");
+		assert_string_equal(b.password, rows[i].password != NULL ? rows[i].password : "");
+	}
+	memset(longer, 'Q', sizeof(longer));
+	memcpy(longer, "Basic ", 6);
+	longer[6 + 4 * ML_BASIC_MAX] = '\0';
+	assert_false(ml_basic_parse(&b, longer));
 }
 
 struct talk {
@@ -346,6 +371,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(matches_decoded_segments),
 		cmocka_unit_test(takes_the_first_of_repeated_query_values),
+		cmocka_unit_test(reads_basic_credentials),
 		cmocka_unit_test(speaks_http_by_the_rules),
 		cmocka_unit_test(asks_for_the_body_that_a_client_holds_back),
 		cmocka_unit_test(refuses_what_is_too_large),
