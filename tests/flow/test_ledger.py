@@ -107,42 +107,79 @@ class Alterer(Writer):
                 self.end.wait(0.1)
 
 
-def identity(e):
-    return (e.type, e.db, e.table, tuple(sorted((e.data or {}).items())), tuple(sorted((e.old or {}).items())))
+def change(e):
+    return (e.type, tuple(sorted((e.data or {}).items())), tuple(sorted((e.old or {}).items())))
+
+
+def key(e):
+    return (e.db, e.table, tuple(e.data[name] for name in e.pk))
+
+
+class Sequence:
+    """
+    The true order of one partition or one table's files, learnt from what arrives.  A transaction follows the one before it,
+    or the run of a restart begins anew at an earlier one and then leaves nothing out.  The changes of one key within a
+    transaction always come in the same order; between keys it may differ, since deletes of split updates go first within
+    what a batch holds of a transaction.
+    """
+
+    def __init__(self, test, name):
+        self.test, self.name = test, name
+        self.order, self.place, self.known = [], {}, {}  # commit ts in order; ts -> index there; ts -> key -> changes
+        self.at, self.seen = -1, {}  # index of the transaction being read; key -> changes seen of it in this pass
+        self.repeats = self.watermark = 0
+
+    def fail(self, why, e):
+        self.test.fail(f"{self.name}: {why}: {e}")
+
+    def move_to(self, e):
+        if e.ts not in self.known:
+            if self.order and e.ts < self.order[-1]:
+                self.fail(f"out of commit order, behind {self.order[-1]}", e)
+            if self.at != len(self.order) - 1:
+                self.fail(f"a run of a restart leaves out {self.order[self.at + 1]}", e)
+            self.place[e.ts] = len(self.order)
+            self.order.append(e.ts)
+            self.known[e.ts] = {}
+            to = len(self.order) - 1
+        else:
+            to = self.place[e.ts]
+            if to > self.at + 1:
+                self.fail(f"a run of a restart leaves out {self.order[self.at + 1]}", e)
+        if to == self.at + 1 and self.at >= 0:
+            before = self.known[self.order[self.at]]
+            if any(self.seen.get(k, 0) != len(changes) for k, changes in before.items()):
+                self.fail(f"transaction {self.order[self.at]} came in part", e)
+        self.at, self.seen = to, {}
+
+    def row(self, e):
+        if self.at < 0 or self.order[self.at] != e.ts:
+            self.move_to(e)
+        k, c = key(e), change(e)
+        changes, n = self.known[e.ts].setdefault(k, []), self.seen.get(key(e), 0)
+        if n < len(changes) and changes[n] == c:
+            self.repeats += 1
+        elif changes and changes[0] == c:
+            n, self.seen = 0, {}  # the same transaction once more
+            self.repeats += 1
+        elif n == len(changes) and self.at == len(self.order) - 1:
+            if e.ts <= self.watermark:
+                self.fail(f"a new row behind its watermark {self.watermark}", e)
+            changes.append(c)
+        else:
+            self.fail(f"change {n} of its key differs from what came before, {changes}", e)
+        self.seen[k] = n + 1
 
 
 def check_sequence(test, name, events):
-    """
-    events of one partition or one table's files, in order.  `known` is the true sequence, as far as it was seen: each event
-    continues it, or stands where the run of a restart is.  Gives the number of repeated rows.
-    """
-    known, seen, first_of = [], set(), {}  # (ts, identity) in order, as a set; ts -> index of its first row
-    at, repeats, watermark = 0, 0, 0  # at: index in known where the next row must be
+    """Gives the number of repeated rows."""
+    sequence = Sequence(test, name)
     for e in events:
         if e.kind == decode.WATERMARK:
-            watermark = max(watermark, e.ts)
-            continue
-        if e.kind != decode.ROW:
-            continue
-        row = (e.ts, identity(e))
-        if at < len(known) and known[at] == row:
-            at += 1
-            repeats += 1
-            continue
-        goes_on = at == len(known) and (not known or e.ts == known[-1][0]) and row not in seen
-        if goes_on or not known or e.ts > known[-1][0]:
-            test.assertGreater(e.ts, watermark, f"{name}: a new row behind its watermark: {e}")
-            first_of.setdefault(e.ts, len(known))
-            known.append(row)
-            seen.add(row)
-            at = len(known)
-            continue
-        start = first_of.get(e.ts)
-        test.assertIsNotNone(start, f"{name}: out of commit order: {e} after ts {known[at - 1][0]}")
-        test.assertEqual(known[start], row, f"{name}: a repeat does not begin with a transaction's first row, at {e.offset}")
-        at = start + 1
-        repeats += 1
-    return repeats
+            sequence.watermark = max(sequence.watermark, e.ts)
+        elif e.kind == decode.ROW:
+            sequence.row(e)
+    return sequence.repeats
 
 
 class Ledger(Case):
