@@ -19,6 +19,7 @@
 #include "capture-worker/sink/kafka/options.h"
 #include "capture-worker/sink/kafka/topics.h"
 #include "common/base/fault.h"
+#include "common/base/list.h"
 #include "common/run/log.h"
 #include "common/run/loop.h"
 
@@ -39,6 +40,7 @@
 
 /* What a delivery report belongs to. */
 struct ticket {
+	struct ml_list link;	/* batches: s->pending; under lock */
 	struct kafka_sink *s;
 	struct ml_batch *b;	/* NULL: control messages, somebody waits for them */
 	uint64_t seq;
@@ -71,8 +73,13 @@ struct kafka_sink {
 	struct ml_err error;		/* why failed; under lock */
 	atomic_bool failed;
 
-	atomic_uint batches;		/* written and not durable */
-	_Atomic uint64_t progress_ms;	/* monotonic: when something was last acknowledged, or first written after silence */
+	struct ml_list pending;		/* tickets of batches that are not durable, the oldest first; under lock */
+	atomic_uint batches;		/* their number */
+	/*
+	 * Since when the oldest of them is the oldest, monotonic.  Not the last acknowledgement: one partition without a
+	 * leader holds the checkpoint while all others go on.
+	 */
+	_Atomic uint64_t progress_ms;
 	uint64_t refreshed_ms;
 	_Atomic uint64_t bytes_out, errors;
 	uint64_t acked_bytes;		/* the poller's own: told to bytes_out once a turn */
@@ -134,7 +141,7 @@ kept_error(struct kafka_sink *s, struct ml_err *err)
 }
 
 /*
- * Nothing has been acknowledged for too long.  With no broker connected that is the dial timeout from when the last was lost.
+ * The oldest batch has not been acknowledged for too long.  With no broker connected that is the dial timeout from when the last was lost.
  * With one that takes requests but does not answer each try costs a read timeout, and max-retry of them are allowed.
  */
 static int
@@ -151,7 +158,7 @@ check_progress(struct kafka_sink *s, struct ml_err *err)
 	if (now < (lost > progress ? lost : progress) + (uint64_t)(lost != 0 ? s->o.dial_ms : s->o.read_ms * (int64_t)tries))
 		return 0;
 	kafka_client_last(&s->client, text, sizeof(text), "no answer");
-	snprintf(why, sizeof(why), "nothing acknowledged for %llu ms: %s", (unsigned long long)(now - progress), text);
+	snprintf(why, sizeof(why), "not acknowledged for %llu ms: %s", (unsigned long long)(now - progress), text);
 	ML_ERR(err, ErrKafkaAsyncSendMessage, 0, why);
 	keep_error(s, err);
 	return -1;
@@ -177,6 +184,11 @@ ticket_done(struct kafka_sink *s, struct ticket *k)
 	{
 		uint64_t seq = k->seq;
 
+		pthread_mutex_lock(&s->lock);
+		if (s->pending.next == &k->link)
+			atomic_store(&s->progress_ms, ml_now_ms());
+		ml_list_remove(&k->link);
+		pthread_mutex_unlock(&s->lock);
 		ml_batch_free(k->b);	/* k with it */
 		if (!atomic_load(&s->failed))
 			s->env->durable(s->env->arg, seq);
@@ -216,7 +228,6 @@ poller_main(void *arg)
 
 		if (s->acked) {
 			s->acked = false;
-			atomic_store(&s->progress_ms, ml_now_ms());
 			atomic_store(&s->client.all_down_ms, 0);
 			atomic_store_explicit(&s->bytes_out, s->acked_bytes, memory_order_relaxed);
 		}
@@ -346,8 +357,12 @@ write_batch(struct ml_sink *base, struct ml_batch *b, struct ml_err *err)
 	k->b = b;
 	k->seq = b->seq;
 	atomic_store(&k->left, total);
-	if (atomic_fetch_add(&s->batches, 1) == 0)
+	pthread_mutex_lock(&s->lock);
+	if (ml_list_empty(&s->pending))
 		atomic_store(&s->progress_ms, ml_now_ms());
+	ml_list_append(&s->pending, &k->link);
+	atomic_fetch_add(&s->batches, 1);
+	pthread_mutex_unlock(&s->lock);
 	/* The batch may be gone as soon as its last message is given away. */
 	while (given < total) {
 		const struct ml_topic *topic = b->msgs[given].topic;
@@ -635,6 +650,7 @@ open_sink(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *er
 		return ML_ERR(err, ErrNoMemory, 0, "opening the kafka sink");
 	s->base.ops = &ml_sink_kafka;
 	s->env = env;
+	ml_list_init(&s->pending);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
