@@ -109,6 +109,14 @@ class Operations(Case):
         self.assertEqual(self.ids(), [2])
         self.assertEqual(self.server.changefeed(self.name)["start_ts"], start)
 
+    def test_what_is_committed_in_the_second_of_start_ts_arrives(self):
+        self.insert(1)
+        time.sleep(2.1)
+        start = now_ts()
+        self.insert(2)
+        self.create(start_ts=start)
+        self.assertEqual(self.ids(), [2])
+
     def test_filter_rules(self):
         for table in ("keep1", "keep2", "tmp_1", "other"):
             self.db.run(f"CREATE TABLE {self.schema}.{table} (id INT PRIMARY KEY, v INT)")

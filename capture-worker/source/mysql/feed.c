@@ -191,6 +191,12 @@ on_open(void *arg, const struct ml_ev_gtid *id, uint32_t timestamp, struct ml_er
 				ml_ts_from_ms(phys_us / 1000), err) < 0)
 			return -1;
 	}
+	if (f->by_second && timestamp >= ml_ts_ms(f->discard_to) / 1000) {
+		/* Committed before or after start_ts within its second, nobody can tell: from here on all is delivered. */
+		f->by_second = false;
+		if (f->fold.last < f->discard_to)
+			f->fold.last = f->last_before = f->discard_to;
+	}
 	f->commit_ts = ml_fold_group(&f->fold, phys_us);
 	f->group++;
 	f->at_head = false;
@@ -360,6 +366,8 @@ ml_feed_start(struct ml_feed *f, const struct ml_place *place, ml_ts last)
 {
 	ml_place_copy(&f->good, place);
 	f->good_last = last;
+	/* A checkpoint's place carries the checkpoint itself as the fold's value. */
+	f->by_second = last < f->discard_to;
 	f->resolved = f->discard_to > last ? f->discard_to : last;
 }
 
@@ -372,6 +380,7 @@ ml_feed_rewind(struct ml_feed *f, unsigned crc_len)
 	f->wanted_bytes = 0;
 	ml_xa_abandon(f->xa);
 	f->fold.last = f->good_last;
+	f->by_second = f->good_last < f->discard_to;
 	f->at_head = false;
 	f->cut_partly_out = false;
 	ml_journal_seek(f->journal, ml_binlog_number(f->good.file), f->good.offset);

@@ -47,6 +47,7 @@ struct ml_feed {
 	const struct ml_tz *tz;
 	const char *server;	/* identity, for positions */
 	ml_ts discard_to;	/* groups at or below it have been delivered */
+	bool by_second;		/* the place was searched for a start_ts: what to discard is known by the second only */
 	ml_ts target_ts;	/* 0: none */
 	/* Reads the stale definitions again; called when rows cannot be understood without. */
 	int (*reread)(void *arg, struct ml_err *err);
