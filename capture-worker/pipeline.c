@@ -367,6 +367,7 @@ open_encoder(struct ml_pipeline *p, struct ml_err *err)
 {
 	struct ml_encoder_env env = {
 		.spec = p->env.spec,
+		.config = p->env.config,
 		.sink_uri = p->plan.uri,
 		.max_message_bytes = p->plan.sink->max_message_bytes != NULL ? p->plan.sink->max_message_bytes(p->sink) :
 									       SIZE_MAX,

@@ -139,6 +139,7 @@ check_sink(struct probe *p, struct ml_err *err)
 	if (rc == 0 && p->plan.encoder != NULL) {
 		struct ml_encoder_env encoder_env = {
 			.spec = p->spec,
+			.config = p->config,
 			.sink_uri = p->plan.uri,
 			.max_message_bytes =
 				p->plan.sink->max_message_bytes != NULL ? p->plan.sink->max_message_bytes(s) : SIZE_MAX,

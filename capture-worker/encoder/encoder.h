@@ -9,6 +9,7 @@
 
 #include "capture-worker/event/batch.h"
 #include "common/base/err.h"
+#include "proto/process.pb-c.h"
 #include "proto/shard.pb-c.h"
 
 struct ml_uri;
@@ -16,6 +17,7 @@ struct ml_encoder;
 
 struct ml_encoder_env {
 	const Ml__ChangefeedSpec *spec;
+	const Ml__ServerConfig *config;	/* names of cluster and time zone; NULL: their defaults */
 	const struct ml_uri *sink_uri;	/* its query holds encoder options too (protocols.md 4.8) */
 	size_t max_message_bytes;	/* effective limit; SIZE_MAX for storage */
 	/* One row a message with its terminator behind it (sink_config's, CR LF), so a file is the values one after another; no

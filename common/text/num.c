@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/text/pow10.h"
@@ -162,11 +163,25 @@ float_digits(struct digits *out, float v)
 		shortest(out, c | UINT32_C(1) << 23, exp - 150, c == 0 && exp > 1);
 }
 
+/* v > 0 whose digits are g: is it written with an exponent? */
+static bool
+has_exponent(const struct digits *g, double v, enum ml_float_form form, bool single)
+{
+	switch (form) {
+	case ML_FLOAT_J:
+	case ML_FLOAT_J2:
+		return single ? (float)v < 1e-6f || (float)v >= 1e21f : v < 1e-6 || v >= 1e21;
+	case ML_FLOAT_G:
+		return g->x < -4 || g->x >= 6;
+	default:
+		return false;
+	}
+}
+
 static size_t
 float_text(char *buf, double v, enum ml_float_form form, bool single)
 {
 	struct digits g;
-	bool exponent;
 	char *p = buf;
 
 	if (signbit(v)) {
@@ -181,8 +196,7 @@ float_text(char *buf, double v, enum ml_float_form form, bool single)
 		float_digits(&g, (float)v);
 	else
 		double_digits(&g, v);
-	exponent = form == ML_FLOAT_J && (single ? (float)v < 1e-6f || (float)v >= 1e21f : v < 1e-6 || v >= 1e21);
-	if (exponent) {
+	if (has_exponent(&g, v, form, single)) {
 		*p++ = g.d[0];
 		if (g.n > 1) {
 			*p++ = '.';
@@ -190,9 +204,10 @@ float_text(char *buf, double v, enum ml_float_form form, bool single)
 			p += g.n - 1;
 		}
 		*p++ = 'e';
-		if (g.x >= 0)
-			*p++ = '+';
-		p += ml_i64_text(p, g.x);
+		*p++ = g.x >= 0 ? '+' : '-';
+		if (form != ML_FLOAT_J && abs(g.x) < 10)
+			*p++ = '0';
+		p += ml_i64_text(p, abs(g.x));
 	} else if (g.x < 0) {
 		memcpy(p, "0.", 2);
 		p += 2;

@@ -119,6 +119,46 @@ floats_print_with_their_own_precision(void **state)
 	}
 }
 
+static void
+forms_j2_and_g_choose_their_own_exponents(void **state)
+{
+	static const struct {
+		double v;
+		const char *j2, *g;
+	} rows[] = {
+		{ 0, "0", "0" }, { -0.0, "-0", "-0" }, { 5, "5", "5" }, { 0.1, "0.1", "0.1" }, { -12.5, "-12.5", "-12.5" },
+		{ 1e-7, "1e-07", "1e-07" }, { 1e-6, "0.000001", "1e-06" }, { 1e-5, "0.00001", "1e-05" },
+		{ 0.00012, "0.00012", "0.00012" }, { 1e-4, "0.0001", "0.0001" }, { 123456, "123456", "123456" },
+		{ 999999, "999999", "999999" }, { 999999.5, "999999.5", "999999.5" }, { 1e6, "1000000", "1e+06" },
+		{ -1234567.5, "-1234567.5", "-1.2345675e+06" }, { 1e20, "100000000000000000000", "1e+20" },
+		{ 1e21, "1e+21", "1e+21" }, { 1.25e-10, "1.25e-10", "1.25e-10" }, { 5e-324, "5e-324", "5e-324" },
+		{ DBL_MAX, "1.7976931348623157e+308", "1.7976931348623157e+308" },
+	};
+	static const struct {
+		float v;
+		const char *j2, *g;
+	} singles[] = {
+		{ 0.1f, "0.1", "0.1" }, { 16777216.0f, "16777216", "1.6777216e+07" }, { 1e-6f, "0.000001", "1e-06" },
+		{ 9.9e-7f, "9.9e-07", "9.9e-07" }, { 1e21f, "1e+21", "1e+21" }, { 1e-5f, "0.00001", "1e-05" },
+		{ 123456, "123456", "123456" }, { 3.4e38f, "3.4e+38", "3.4e+38" },
+	};
+	char got[ML_FLOAT_TEXT_MAX + 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		got[ml_f64_text(got, rows[i].v, ML_FLOAT_J2)] = '\0';
+		assert_string_equal(got, rows[i].j2);
+		got[ml_f64_text(got, rows[i].v, ML_FLOAT_G)] = '\0';
+		assert_string_equal(got, rows[i].g);
+	}
+	for (size_t i = 0; i < sizeof(singles) / sizeof(singles[0]); i++) {
+		got[ml_f32_text(got, singles[i].v, ML_FLOAT_J2)] = '\0';
+		assert_string_equal(got, singles[i].j2);
+		got[ml_f32_text(got, singles[i].v, ML_FLOAT_G)] = '\0';
+		assert_string_equal(got, singles[i].g);
+	}
+}
+
 /* xorshift64: the same numbers in every run. */
 static uint64_t
 next(uint64_t *x)
@@ -199,6 +239,7 @@ main(void)
 		cmocka_unit_test(integers_print_as_printf_does),
 		cmocka_unit_test(doubles_print_with_the_fewest_digits),
 		cmocka_unit_test(floats_print_with_their_own_precision),
+		cmocka_unit_test(forms_j2_and_g_choose_their_own_exponents),
 		cmocka_unit_test(random_floats_read_back_and_no_shorter_text_would),
 	};
 
