@@ -19,10 +19,11 @@ class Harness(Case):
     def test_sequences(self):
         a, b1, b2, c, d = row(1, "1", "a"), row(2, "1", "b"), row(2, "2", "b"), row(3, "3", "c"), row(4, "4", "d")
         for events, repeats in (([a, b1, b2, c], 0), ([a, mark(1), b1, b2, b1, b2, c], 2), ([a, b1, b1, b2, c], 1),
-                                ([a, b1, b2, a, b1, a, b1, b2, c], 5), ([a, b1, b2, c, b1, d], 1)):
+                                ([a, b1, b2, a, b1, a, b1, b2, c], 5), ([a, b1, b2, b2, b1, c], 2),
+                                ([a, b1, b2, c, b1, b2, c, d], 3)):
             self.assertEqual(check_sequence(self, "good", events), repeats)
-        for events in ([b1, a], [a, c, b1, b2], [a, b1, b2, b2], [a, b1, b2, a, b1, row(2, "1", "x")],
-                       [a, mark(2), b1], [a, b1, b2, c, row(1, "1", "x")]):
+        for events in ([b1, a], [a, c, b1, b2], [a, b1, b2, b2, c], [a, b1, b2, a, row(2, "1", "x")],
+                       [a, mark(2), b1], [a, b1, b2, c, row(1, "1", "x")], [a, b1, b2, c, b1, d], [a, b1, b2, c, a, c]):
             with self.assertRaises(AssertionError, msg=str(events)):
                 check_sequence(unittest.TestCase(), "bad", events)
 
