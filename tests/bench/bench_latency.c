@@ -77,13 +77,14 @@ writer(void *arg)
 	return NULL;
 }
 
-/* The integer behind "NAME":" in a message; -1: not there. */
+/* The value behind "NAME":" of a message's row; -1: not there. */
 static int64_t
 field(const char *text, size_t len, const char *name)
 {
 	char head[40];
 	size_t n = (size_t)snprintf(head, sizeof(head), "\"%s\":\"", name);
-	const char *p = memmem(text, len, head, n);
+	const char *data = memmem(text, len, "\"data\":", 7);
+	const char *p = data != NULL ? memmem(data, len - (size_t)(data - text), head, n) : NULL;
 
 	return p != NULL ? strtoll(p + n, NULL, 10) : -1;
 }

@@ -101,6 +101,8 @@ static bool
 set_producing(rd_kafka_conf_t *conf, const struct kafka_options *o, size_t max_bytes, char *why, size_t n)
 {
 	int64_t retries = clamp(o->max_retry * RETRIES_PER_RETRY, 0, INT32_MAX);
+	int64_t message_bytes = clamp((int64_t)max_bytes, 1000, 1000000000);
+	int64_t queue_bytes = message_bytes * 2 > KAFKA_QUEUE_BYTES ? message_bytes * 2 : KAFKA_QUEUE_BYTES;
 	/* Order and no duplicates under retries; needs all acknowledgements and at least one retry. */
 	bool idempotent = o->acks == -1 && retries > 0;
 
@@ -118,9 +120,8 @@ set_producing(rd_kafka_conf_t *conf, const struct kafka_options *o, size_t max_b
 		set(conf, "message.timeout.ms", "0", why, n) && set(conf, "request.timeout.ms", "10000", why, n) &&
 		set(conf, "linger.ms", "0", why, n) && set(conf, "compression.codec", o->compression, why, n) &&
 		set_int(conf, "queue.buffering.max.messages", KAFKA_QUEUE_MESSAGES, why, n) &&
-		/* Bytes are bounded by the shard's quota; this is only never to be the narrower limit. */
-		set(conf, "queue.buffering.max.kbytes", "2097151", why, n) &&
-		set_int(conf, "message.max.bytes", clamp((int64_t)max_bytes, 1000, 1000000000), why, n) &&
+		set_int(conf, "queue.buffering.max.kbytes", queue_bytes / 1024, why, n) &&
+		set_int(conf, "message.max.bytes", message_bytes, why, n) &&
 		set_int(conf, "batch.size", clamp((int64_t)max_bytes, 1, 1000000), why, n);
 }
 

@@ -13,6 +13,11 @@
 
 /* Most messages librdkafka may hold; beyond it the writer waits for delivery reports. */
 #define KAFKA_QUEUE_MESSAGES 200000
+/*
+ * Most bytes of them: some 30 requests of full size, more than any number of brokers works on at once.  The batches behind them
+ * weigh two to three times as much, and without this limit a slow Kafka would fill the whole quota of the shard.
+ */
+#define KAFKA_QUEUE_BYTES (32 << 20)
 
 struct kafka_client {
 	rd_kafka_t *rk;
