@@ -6,6 +6,7 @@
 #define ML_WORKER_ENCODER_ENCODER_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "capture-worker/event/batch.h"
 #include "common/base/err.h"
@@ -48,4 +49,6 @@ struct ml_encoder {
 extern const struct ml_encoder_ops *const ml_encoders[];	/* registry.c, NULL at the end */
 /* By protocol name, any case; NULL with ErrSinkUnknownProtocol. */
 const struct ml_encoder_ops *ml_encoder_for(const char *protocol, struct ml_err *err);
+/* A number that no encoder of this process had before: tells whose preparations hang on schema->encoder.  Thread safe. */
+uint64_t ml_encoder_serial(void);
 #endif

@@ -1,4 +1,5 @@
 /* registry.c - the protocols of this build, one line each. */
+#include <stdatomic.h>
 #include <strings.h>
 
 #include "capture-worker/encoder/canal_json/canal_json.h"
@@ -25,4 +26,12 @@ ml_encoder_for(const char *protocol, struct ml_err *err)
 	}
 	ML_ERR(err, ErrSinkUnknownProtocol, 0, protocol);
 	return NULL;
+}
+
+uint64_t
+ml_encoder_serial(void)
+{
+	static atomic_uint_fast64_t last;
+
+	return atomic_fetch_add(&last, 1) + 1;
 }

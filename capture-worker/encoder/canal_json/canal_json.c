@@ -6,11 +6,11 @@
  */
 #include "capture-worker/encoder/canal_json/canal_json.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "capture-worker/encoder/canal_json/table.h"
 #include "capture-worker/encoder/ddl_type.h"
+#include "capture-worker/encoder/java_type.h"
 #include "capture-worker/encoder/options.h"
 #include "capture-worker/encoder/same.h"
 #include "capture-worker/encoder/text/escape.h"
@@ -137,10 +137,9 @@ put_codes(struct ml_out *o, const struct cj_shape *sh, const struct ml_datum *im
 	for (int i = 0; i < sh->n_codes; i++) {
 		const struct cj_code *c = &sh->codes[i];
 		const struct ml_datum *d = &image[c->column];
-		bool above = (d->kind == ML_D_U64 || (d->kind == ML_D_I64 && d->i > 0)) && d->u > c->bound;
 
 		ml_out_put(o, c->before, c->before_len);
-		put_text(o, above ? c->promoted : c->code);
+		put_text(o, ml_java_above(d, c->bound) ? c->promoted : c->code);
 	}
 }
 
@@ -276,7 +275,6 @@ watermark(struct ml_encoder *enc, ml_ts ts, struct ml_arena *a, struct ml_msg *m
 static int
 open_encoder(struct ml_encoder **out, const struct ml_encoder_env *env, struct ml_err *err)
 {
-	static atomic_uint_fast64_t serial = 1;
 	struct canal_json *e = calloc(1, sizeof(*e));
 
 	if (e == NULL)
@@ -288,7 +286,7 @@ open_encoder(struct ml_encoder **out, const struct ml_encoder_env *env, struct m
 	e->e.ops = &ml_encoder_canal_json;
 	e->now_ms = env->now_ms;
 	e->storage = env->storage;
-	e->serial = atomic_fetch_add(&serial, 1);
+	e->serial = ml_encoder_serial();
 	*out = &e->e;
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "capture-worker/encoder/java_type.h"
 #include "capture-worker/encoder/text/escape.h"
 #include "capture-worker/event/msg.h"
 #include "common/text/num.h"
@@ -20,100 +21,6 @@ table_free(void *p)
 	ml_arena_fini(&t->arena);
 	ml_arena_fini(&t->shape_arena);
 	free(t);
-}
-
-/* Is the column a string of bytes rather than of characters? */
-static bool
-is_binary(const struct ml_column *c)
-{
-	switch (c->type) {
-	case ML_T_VARCHAR:
-	case ML_T_VARSTRING:
-	case ML_T_STRING:
-	case ML_T_TINYBLOB:
-	case ML_T_MEDIUMBLOB:
-	case ML_T_LONGBLOB:
-	case ML_T_BLOB:
-		return c->flags & ML_F_BINARY;
-	case ML_T_GEOMETRY:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Java's SQL type of a column (protocols.md 5.3), without promotion. */
-static int
-java_code(const struct ml_column *c)
-{
-	bool binary = is_binary(c);
-
-	switch (c->type) {
-	case ML_T_TINY:
-		return -6;
-	case ML_T_SHORT:
-		return 5;
-	case ML_T_INT24:
-	case ML_T_LONG:
-	case ML_T_ENUM:
-		return 4;
-	case ML_T_LONGLONG:
-		return -5;
-	case ML_T_FLOAT:
-		return 7;
-	case ML_T_DOUBLE:
-		return 8;
-	case ML_T_DECIMAL:
-		return 3;
-	case ML_T_BIT:
-	case ML_T_SET:
-		return -7;
-	case ML_T_STRING:
-		return binary ? 2004 : 1;
-	case ML_T_VARCHAR:
-	case ML_T_VARSTRING:
-		return binary ? 2004 : 12;
-	case ML_T_TINYBLOB:
-	case ML_T_MEDIUMBLOB:
-	case ML_T_LONGBLOB:
-	case ML_T_BLOB:
-		return binary ? 2004 : 2005;
-	case ML_T_GEOMETRY:
-		return 2004;
-	case ML_T_DATE:
-		return 91;
-	case ML_T_TIME:
-		return 92;
-	case ML_T_DATETIME:
-	case ML_T_TIMESTAMP:
-		return 93;
-	default:	/* YEAR, JSON, VECTOR */
-		return 12;
-	}
-}
-
-/* Code of values above *bound; 0: the column is never promoted. */
-static int
-promoted_code(const struct ml_column *c, uint64_t *bound)
-{
-	if (!(c->flags & ML_F_UNSIGNED))
-		return 0;
-	switch (c->type) {
-	case ML_T_TINY:
-		*bound = INT8_MAX;
-		return 5;
-	case ML_T_SHORT:
-		*bound = INT16_MAX;
-		return 4;
-	case ML_T_LONG:
-		*bound = INT32_MAX;
-		return -5;
-	case ML_T_LONGLONG:
-		*bound = INT64_MAX;
-		return 3;
-	default:
-		return 0;
-	}
 }
 
 static void
@@ -197,7 +104,7 @@ cj_table_of(struct ml_schema *s, uint64_t serial, bool full_types)
 		ml_out_lit(&o, ":\"");
 		piece = end_text(&o);
 		t->columns[i] = (struct cj_column){
-			.piece = piece.s, .len = piece.len, .bytes = is_binary(&s->columns[i]) ? CJ_LATIN1 : CJ_TEXT,
+			.piece = piece.s, .len = piece.len, .bytes = ml_column_is_binary(&s->columns[i]) ? CJ_LATIN1 : CJ_TEXT,
 		};
 	}
 	s->encoder = t;
@@ -227,7 +134,7 @@ make_texts(struct cj_table *t, const struct ml_schema *s, struct cj_shape *sh)
 	for (int i = 0; i < sh->n_cols; i++) {
 		uint16_t k = sh->cols[i];
 		uint64_t bound = 0;
-		int promoted = promoted_code(&s->columns[k], &bound);
+		int promoted = ml_java_code_promoted(&s->columns[k], &bound);
 
 		put_name(&o, &t->columns[k], i == 0);
 		if (promoted != 0) {
@@ -236,11 +143,11 @@ make_texts(struct cj_table *t, const struct ml_schema *s, struct cj_shape *sh)
 			c->before = ml_out_end(&o, &c->before_len);
 			c->column = k;
 			c->bound = bound;
-			c->code = code_text(a, java_code(&s->columns[k]));
+			c->code = code_text(a, ml_java_code(&s->columns[k]));
 			c->promoted = code_text(a, promoted);
 			ml_out_begin(&o, a);
 		} else {
-			o.p += ml_i64_text(ml_out_need(&o, ML_INT_TEXT_MAX), java_code(&s->columns[k]));
+			o.p += ml_i64_text(ml_out_need(&o, ML_INT_TEXT_MAX), ml_java_code(&s->columns[k]));
 		}
 	}
 	if (sh->n_cols > 0)

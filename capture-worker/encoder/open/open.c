@@ -7,9 +7,9 @@
 #include "capture-worker/encoder/open/open.h"
 
 #include <endian.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "capture-worker/encoder/group.h"
 #include "capture-worker/encoder/open/table.h"
 #include "capture-worker/encoder/options.h"
 #include "capture-worker/encoder/same.h"
@@ -21,25 +21,13 @@
 
 #define WORD 8			/* bytes of the version and of each length */
 #define RECORD_OVERHEAD 36	/* protocols.md 4.2 */
-#define NONE UINT32_MAX
-
-/* Rows of one (topic, partition), chained by next[]. */
-struct group {
-	const struct ml_topic *topic;
-	int32_t partition;
-	uint32_t first, last;
-};
 
 struct open_protocol {
 	struct ml_encoder e;
 	struct ml_encoder_opts opts;
 	uint64_t serial;
 	struct ml_buf keys;	/* of all records of a batch, one after another */
-	struct group *groups;
-	uint32_t n_groups;
-	uint32_t *next;		/* per row: the next one of its group, or NONE */
-	uint32_t *slots;	/* hash of groups: index + 1, 0 is free */
-	uint32_t cap_rows, n_slots;
+	struct ml_groups groups;
 };
 
 /* A record that is being filled: its value is the text that is open, from the start on. */
@@ -209,7 +197,7 @@ put_key_word(struct open_protocol *e, uint64_t v)
 
 /* Makes a message of the record; keys up to key_end are its.  Its key pointer is set when all keys of the batch are known. */
 static void
-close_record(struct ml_batch *b, const struct group *g, struct record *r, const char *value, size_t key_end)
+close_record(struct ml_batch *b, const struct ml_group *g, struct record *r, const char *value, size_t key_end)
 {
 	struct ml_msg *m = ml_batch_msg(b);
 
@@ -222,7 +210,7 @@ close_record(struct ml_batch *b, const struct group *g, struct record *r, const 
 
 /* Adds a row to the open record, or closes that and opens the next; protocols.md 6.4. */
 static int
-add_row(struct open_protocol *e, struct ml_batch *b, const struct group *g, struct record *r, struct ml_out *o,
+add_row(struct open_protocol *e, struct ml_batch *b, const struct ml_group *g, struct record *r, struct ml_out *o,
 	const struct ml_row *row, struct ml_err *err)
 {
 	struct op_table *t = op_table_of(row->schema, e->serial);
@@ -259,13 +247,13 @@ add_row(struct open_protocol *e, struct ml_batch *b, const struct group *g, stru
 }
 
 static int
-encode_group(struct open_protocol *e, struct ml_batch *b, const struct group *g, struct ml_err *err)
+encode_group(struct open_protocol *e, struct ml_batch *b, const struct ml_group *g, struct ml_err *err)
 {
 	struct record r = { 0 };
 	struct ml_out o;
 
 	ml_out_begin(&o, &b->arena);
-	for (uint32_t i = g->first; i != NONE; i = e->next[i])
+	for (uint32_t i = g->first; i != ML_GROUP_END; i = e->groups.next[i])
 		if (add_row(e, b, g, &r, &o, &b->rows[i], err) < 0)
 			return -1;
 	if (r.rows > 0) {
@@ -274,76 +262,6 @@ encode_group(struct open_protocol *e, struct ml_batch *b, const struct group *g,
 		close_record(b, g, &r, ml_out_end(&o, &len), e->keys.len);
 	}
 	return 0;
-}
-
-static void *
-resize(void *p, size_t n, size_t size)
-{
-	p = reallocarray(p, n, size);
-	if (p == NULL)
-		abort();
-	return p;
-}
-
-static void
-make_room(struct open_protocol *e, uint32_t n_rows)
-{
-	uint32_t n = e->cap_rows > 0 ? e->cap_rows : 1024;
-
-	if (n_rows > e->cap_rows) {
-		while (n < n_rows)
-			n *= 2;
-		e->next = resize(e->next, n, sizeof(*e->next));
-		e->groups = resize(e->groups, n, sizeof(*e->groups));
-		e->n_slots = 2 * n;	/* a power of two, half empty at worst */
-		e->slots = resize(e->slots, e->n_slots, sizeof(*e->slots));
-		e->cap_rows = n;
-	}
-	memset(e->slots, 0, e->n_slots * sizeof(*e->slots));
-	e->n_groups = 0;
-}
-
-static struct group *
-group_of(struct open_protocol *e, const struct ml_topic *topic, int32_t partition, uint32_t row)
-{
-	uint64_t h = ((uint64_t)(uintptr_t)topic + (uint32_t)partition * UINT64_C(0x9E3779B97F4A7C15)) *
-		UINT64_C(0xD6E8FEB86659FD93);
-
-	for (uint32_t i = (uint32_t)(h >> 32) & (e->n_slots - 1);; i = (i + 1) & (e->n_slots - 1)) {
-		struct group *g;
-
-		if (e->slots[i] == 0) {
-			g = &e->groups[e->n_groups++];
-			*g = (struct group){ .topic = topic, .partition = partition, .first = row, .last = NONE };
-			e->slots[i] = e->n_groups;
-			return g;
-		}
-		g = &e->groups[e->slots[i] - 1];
-		if (g->topic == topic && g->partition == partition)
-			return g;
-	}
-}
-
-static void
-make_groups(struct open_protocol *e, const struct ml_batch *b)
-{
-	struct group *g = NULL;
-
-	make_room(e, b->n_rows);
-	for (uint32_t i = 0; i < b->n_rows; i++) {
-		const struct ml_row *row = &b->rows[i];
-		int n = row->schema->n_columns;
-
-		/* Nothing of it is left to be sent. */
-		if (ml_image_empty(row->before, n) && ml_image_empty(row->after, n))
-			continue;
-		if (g == NULL || g->topic != row->topic || g->partition != row->partition)
-			g = group_of(e, row->topic, row->partition, i);
-		if (g->last != NONE)
-			e->next[g->last] = i;
-		g->last = i;
-		e->next[i] = NONE;
-	}
 }
 
 static int
@@ -356,9 +274,9 @@ rows(struct ml_encoder *enc, struct ml_batch *b, struct ml_err *err)
 	if (b->n_rows == 0)
 		return 0;
 	e->keys.len = 0;
-	make_groups(e, b);
-	for (uint32_t i = 0; i < e->n_groups; i++)
-		if (encode_group(e, b, &e->groups[i], err) < 0)
+	ml_groups_make(&e->groups, b);
+	for (uint32_t i = 0; i < e->groups.n; i++)
+		if (encode_group(e, b, &e->groups.groups[i], err) < 0)
 			return -1;
 	p = ml_arena_bytes(&b->arena, e->keys.len);
 	memcpy(p, e->keys.data, e->keys.len);
@@ -443,7 +361,6 @@ resolved(struct ml_encoder *enc, ml_ts ts, struct ml_arena *a, struct ml_msg *m,
 static int
 open_encoder(struct ml_encoder **out, const struct ml_encoder_env *env, struct ml_err *err)
 {
-	static atomic_uint_fast64_t serial = 1;
 	struct open_protocol *e = calloc(1, sizeof(*e));
 
 	if (e == NULL)
@@ -453,7 +370,7 @@ open_encoder(struct ml_encoder **out, const struct ml_encoder_env *env, struct m
 		return -1;
 	}
 	e->e.ops = &ml_encoder_open;
-	e->serial = atomic_fetch_add(&serial, 1);
+	e->serial = ml_encoder_serial();
 	*out = &e->e;
 	return 0;
 }
@@ -467,9 +384,7 @@ close_encoder(struct ml_encoder *enc)
 		return;
 	ml_encoder_opts_fini(&e->opts);
 	ml_buf_fini(&e->keys);
-	free(e->groups);
-	free(e->next);
-	free(e->slots);
+	ml_groups_fini(&e->groups);
 	free(e);
 }
 
