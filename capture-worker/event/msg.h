@@ -18,6 +18,9 @@ struct ml_msg {
 	ml_ts commit_ts;		/* of its last row */
 	int32_t partition;
 	uint32_t rows;
+	/* The sink's own, unset before: its queue, and what the message belongs to there. */
+	struct ml_msg *next;
+	void *owner;
 };
 
 /*

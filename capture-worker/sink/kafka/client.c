@@ -118,11 +118,12 @@ set_producing(rd_kafka_conf_t *conf, const struct kafka_options *o, size_t max_b
 		set(conf, "max.in.flight", "1", why, n) &&
 		/* No message times out by its age in the queue: a slow broker only means lag.  The sink watches progress. */
 		set(conf, "message.timeout.ms", "0", why, n) && set(conf, "request.timeout.ms", "10000", why, n) &&
-		set(conf, "linger.ms", "0", why, n) && set(conf, "compression.codec", o->compression, why, n) &&
+		/* Long enough for one request's worth of messages to be put in: kafka/gate.h gives no more than that at a time. */
+		set(conf, "linger.ms", "0.3", why, n) && set(conf, "compression.codec", o->compression, why, n) &&
 		set_int(conf, "queue.buffering.max.messages", KAFKA_QUEUE_MESSAGES, why, n) &&
 		set_int(conf, "queue.buffering.max.kbytes", queue_bytes / 1024, why, n) &&
 		set_int(conf, "message.max.bytes", message_bytes, why, n) &&
-		set_int(conf, "batch.size", clamp((int64_t)max_bytes, 1, 1000000), why, n);
+		set_int(conf, "batch.size", clamp((int64_t)max_bytes, 1, KAFKA_REQUEST_BYTES), why, n);
 }
 
 int

@@ -13,11 +13,10 @@
 
 /* Most messages librdkafka may hold; beyond it the writer waits for delivery reports. */
 #define KAFKA_QUEUE_MESSAGES 200000
-/*
- * Most bytes of them: some 30 requests of full size, more than any number of brokers works on at once.  The batches behind them
- * weigh two to three times as much, and without this limit a slow Kafka would fill the whole quota of the shard.
- */
+/* Most bytes of them; never reached, since gate.h gives no more than a request at a time to each broker. */
 #define KAFKA_QUEUE_BYTES (32 << 20)
+/* A request's worth of messages: what brokers take by default, 1 MiB, with room for its head. */
+#define KAFKA_REQUEST_BYTES 1000000
 
 struct kafka_client {
 	rd_kafka_t *rk;

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "capture-worker/sink/kafka/client.h"
+#include "capture-worker/sink/kafka/gate.h"
 #include "capture-worker/sink/kafka/options.h"
 #include "capture-worker/sink/kafka/topics.h"
 #include "common/base/fault.h"
@@ -23,8 +24,13 @@
 #include "common/run/log.h"
 #include "common/run/loop.h"
 
-/* Messages handed to librdkafka in one call: 1,024 of its structs are 88 KB, and the call's fixed cost is spread well. */
-#define PRODUCE_MAX 1024
+/* Control messages handed to librdkafka in one call. */
+#define CONTROL_MAX 64
+/*
+ * Bytes of batches that wait or are under way: some dozens of requests.  More would not make the broker faster, and would cost
+ * memory and the time to throw it away.
+ */
+#define QUEUE_BYTES (64u << 20)
 /* Longest sleep of the poller; it also bounds how long close waits for it. */
 #define POLL_MS 20
 /* How long to wait for delivery reports before looking at the clock again. */
@@ -44,6 +50,7 @@ struct ticket {
 	struct kafka_sink *s;
 	struct ml_batch *b;	/* NULL: control messages, somebody waits for them */
 	uint64_t seq;
+	size_t bytes;		/* batches: memory they hold */
 	atomic_uint left;	/* messages not reported yet, the not yet handed over included */
 	rd_kafka_resp_err_t err;	/* control messages: the first failure */
 	bool waited;		/* control messages: the waiter is still there; under lock */
@@ -52,8 +59,10 @@ struct ticket {
 struct topic {
 	struct topic *next;
 	rd_kafka_topic_t *rkt;
-	struct ml_topic *t;	/* the dispatcher's; outlives the sink stage's calls */
+	struct ml_topic *t;	/* the dispatcher's; outlives the sink stage's calls.  t->sink points back here */
 	bool fixed;		/* partition-num was given for it */
+	struct kafka_lane **lanes;	/* by partition; under lock */
+	int n_lanes;
 };
 
 struct kafka_sink {
@@ -73,6 +82,8 @@ struct kafka_sink {
 	struct ml_err error;		/* why failed; under lock */
 	atomic_bool failed;
 
+	struct kafka_gate gate;		/* under lock */
+	size_t queued_bytes;		/* of the batches in `pending`; under lock */
 	struct ml_list pending;		/* tickets of batches that are not durable, the oldest first; under lock */
 	atomic_uint batches;		/* their number */
 	/*
@@ -84,7 +95,7 @@ struct kafka_sink {
 	_Atomic uint64_t bytes_out, errors;
 	uint64_t acked_bytes;		/* the poller's own: told to bytes_out once a turn */
 	bool acked;			/* the poller's own: a message was acknowledged in this turn */
-	rd_kafka_message_t out[PRODUCE_MAX];
+	bool lane_free;			/* the poller's own: a lane was served in this turn */
 };
 
 static int
@@ -141,8 +152,8 @@ kept_error(struct kafka_sink *s, struct ml_err *err)
 }
 
 /*
- * The oldest batch has not been acknowledged for too long.  With no broker connected that is the dial timeout from when the last was lost.
- * With one that takes requests but does not answer each try costs a read timeout, and max-retry of them are allowed.
+ * The oldest batch has not been acknowledged for too long.  With no broker connected that is the dial timeout from when the
+ * last was lost.  With one that takes requests but does not answer each try costs a read timeout, and max-retry of them are allowed.
  */
 static int
 check_progress(struct kafka_sink *s, struct ml_err *err)
@@ -188,6 +199,7 @@ ticket_done(struct kafka_sink *s, struct ticket *k)
 		if (s->pending.next == &k->link)
 			atomic_store(&s->progress_ms, ml_now_ms());
 		ml_list_remove(&k->link);
+		s->queued_bytes -= k->bytes;
 		pthread_mutex_unlock(&s->lock);
 		ml_batch_free(k->b);	/* k with it */
 		if (!atomic_load(&s->failed))
@@ -196,10 +208,15 @@ ticket_done(struct kafka_sink *s, struct ticket *k)
 	}
 }
 
+/* Reports of rows carry their ml_msg, those of control messages their ticket: told apart by KAFKA_CONTROL. */
+#define KAFKA_CONTROL ((uintptr_t)1)
+
 static void
 on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 {
-	struct ticket *k = m->_private;
+	bool control = ((uintptr_t)m->_private & KAFKA_CONTROL) != 0;
+	struct ml_msg *msg = control ? NULL : m->_private;
+	struct ticket *k = control ? (struct ticket *)((uintptr_t)m->_private & ~KAFKA_CONTROL) : msg->owner;
 	struct kafka_sink *s = k->s;
 
 	(void)rk;
@@ -209,13 +226,36 @@ on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 		s->acked = true;
 	} else {
 		atomic_fetch_add_explicit(&s->errors, 1, memory_order_relaxed);
-		if (k->b == NULL)
+		if (control)
 			k->err = m->err;
 		else
 			fail(s, m->err, rd_kafka_message_errstr(m));
 	}
+	if (!control) {
+		struct topic *t = msg->topic->sink;
+
+		pthread_mutex_lock(&s->lock);
+		if (kafka_gate_reported(&s->gate, t->lanes[msg->partition]))
+			s->lane_free = true;
+		pthread_mutex_unlock(&s->lock);
+	}
 	if (atomic_fetch_sub(&k->left, 1) == 1)
 		ticket_done(s, k);
+}
+
+/* Serves the lanes; an error ends the sink. */
+static void
+pump(struct kafka_sink *s)
+{
+	struct ml_err err = { 0 };
+	int rc = 0;
+
+	pthread_mutex_lock(&s->lock);
+	if (!atomic_load(&s->failed))
+		rc = kafka_gate_pump(&s->gate, &err);
+	pthread_mutex_unlock(&s->lock);
+	if (rc != 0 && keep_error(s, &err) && s->env->fail != NULL && !atomic_load(&s->stop))
+		s->env->fail(s->env->arg, &err);
 }
 
 static void *
@@ -226,6 +266,10 @@ poller_main(void *arg)
 	while (!atomic_load(&s->stop)) {
 		int n = rd_kafka_poll(s->client.rk, POLL_MS);
 
+		if (s->lane_free) {
+			s->lane_free = false;
+			pump(s);
+		}
 		if (s->acked) {
 			s->acked = false;
 			atomic_store(&s->client.all_down_ms, 0);
@@ -266,29 +310,30 @@ wait_reports(struct kafka_sink *s)
 /* ---- writing ---- */
 
 /*
- * Gives out[0..n) to librdkafka, waiting while its queue is full.  -1: the first *taken messages went in, the rest did not and
- * will not be reported.
+ * Gives control messages out[0..n) to librdkafka, waiting while its queue is full.  -1: the first *taken messages went in, the
+ * rest did not and will not be reported.
  */
 static int
-hand_over(struct kafka_sink *s, rd_kafka_topic_t *rkt, int n, int flags, int *taken, struct ml_err *err)
+hand_over(struct kafka_sink *s, rd_kafka_topic_t *rkt, rd_kafka_message_t *out, int n, int *taken, struct ml_err *err)
 {
 	int from = 0;
 
 	for (;;) {
-		int in = rd_kafka_produce_batch(rkt, 0, RD_KAFKA_MSG_F_PARTITION | flags, s->out + from, n - from), i = from;
+		int in = rd_kafka_produce_batch(rkt, 0, RD_KAFKA_MSG_F_PARTITION | RD_KAFKA_MSG_F_COPY, out + from, n - from);
+		int i = from;
 
 		if (in == n - from)
 			return 0;
-		while (s->out[i].err == RD_KAFKA_RESP_ERR_NO_ERROR && i < n - 1)
+		while (out[i].err == RD_KAFKA_RESP_ERR_NO_ERROR && i < n - 1)
 			i++;
-		if (s->out[i].err != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+		if (out[i].err != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
 			*taken = from + in;
-			return ML_ERR(err, ErrKafkaAsyncSendMessage, s->out[i].err, rd_kafka_err2str(s->out[i].err));
+			return ML_ERR(err, ErrKafkaAsyncSendMessage, out[i].err, rd_kafka_err2str(out[i].err));
 		}
 		/* A full queue stops the call: everything from i on was left out. */
 		from = i;
 		for (; i < n; i++)
-			s->out[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
+			out[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
 		pthread_mutex_lock(&s->lock);
 		if (!atomic_load(&s->failed))
 			wait_reports(s);
@@ -301,16 +346,40 @@ hand_over(struct kafka_sink *s, rd_kafka_topic_t *rkt, int n, int flags, int *ta
 }
 
 static void
-put_out(rd_kafka_message_t *o, const struct ml_msg *m, int32_t partition, struct ticket *k)
+put_control(rd_kafka_message_t *o, const struct ml_msg *m, int32_t partition, struct ticket *k)
 {
-	o->err = RD_KAFKA_RESP_ERR_NO_ERROR;
-	o->partition = partition;
-	o->payload = (void *)m->value;
-	o->len = m->value_len;
-	/* A null key and an empty one are two things (protocols.md 4.2). */
-	o->key = (void *)m->key;
-	o->key_len = m->key_len;
-	o->_private = k;
+	*o = (rd_kafka_message_t){
+		.partition = partition,
+		.payload = (void *)(uintptr_t)m->value,
+		.len = m->value_len,
+		.key = (void *)(uintptr_t)m->key,
+		.key_len = m->key_len,
+		._private = (void *)((uintptr_t)k | KAFKA_CONTROL),
+	};
+}
+
+/* The lane of one partition, made at its first message.  The lock is held. */
+static struct kafka_lane *
+lane_of(struct topic *t, int32_t partition)
+{
+	if (partition >= t->n_lanes) {
+		int n = t->n_lanes > 0 ? t->n_lanes : 4;
+
+		while (n <= partition)
+			n *= 2;
+		t->lanes = realloc(t->lanes, (size_t)n * sizeof(struct kafka_lane *));
+		if (t->lanes == NULL)
+			abort();
+		memset(t->lanes + t->n_lanes, 0, (size_t)(n - t->n_lanes) * sizeof(struct kafka_lane *));
+		t->n_lanes = n;
+	}
+	if (t->lanes[partition] == NULL) {
+		t->lanes[partition] = malloc(sizeof(struct kafka_lane));
+		if (t->lanes[partition] == NULL)
+			abort();
+		kafka_lane_init(t->lanes[partition], t->rkt, partition);
+	}
+	return t->lanes[partition];
 }
 
 static int
@@ -331,7 +400,7 @@ static int
 write_batch(struct ml_sink *base, struct ml_batch *b, struct ml_err *err)
 {
 	struct kafka_sink *s = (struct kafka_sink *)base;
-	uint32_t total = b->n_msgs, given = 0;
+	bool room = false;
 	struct ticket *k;
 
 	if (ml_fault("sink_crash", s->env->spec->id))
@@ -345,7 +414,7 @@ write_batch(struct ml_sink *base, struct ml_batch *b, struct ml_err *err)
 		keep_error(s, err);
 		return -1;
 	}
-	if (total == 0) {
+	if (b->n_msgs == 0) {
 		uint64_t seq = b->seq;
 
 		ml_batch_free(b);
@@ -356,32 +425,29 @@ write_batch(struct ml_sink *base, struct ml_batch *b, struct ml_err *err)
 	k->s = s;
 	k->b = b;
 	k->seq = b->seq;
-	atomic_store(&k->left, total);
+	k->bytes = ml_batch_bytes(b);
+	atomic_store(&k->left, b->n_msgs);
 	pthread_mutex_lock(&s->lock);
 	if (ml_list_empty(&s->pending))
 		atomic_store(&s->progress_ms, ml_now_ms());
 	ml_list_append(&s->pending, &k->link);
+	s->queued_bytes += k->bytes;
 	atomic_fetch_add(&s->batches, 1);
+	for (uint32_t i = 0; i < b->n_msgs; i++) {
+		b->msgs[i].owner = k;
+		kafka_gate_put(&s->gate, lane_of(b->msgs[i].topic->sink, b->msgs[i].partition), &b->msgs[i]);
+	}
 	pthread_mutex_unlock(&s->lock);
-	/* The batch may be gone as soon as its last message is given away. */
-	while (given < total) {
-		const struct ml_topic *topic = b->msgs[given].topic;
-		int n = 0, taken = 0;
-
-		while (n < PRODUCE_MAX && given + (uint32_t)n < total && b->msgs[given + (uint32_t)n].topic == topic) {
-			const struct ml_msg *m = &b->msgs[given + (uint32_t)n];
-
-			put_out(&s->out[n++], m, m->partition, k);
-		}
-		if (hand_over(s, topic->sink, n, 0, &taken, err) != 0) {
-			uint32_t lost = total - given - (uint32_t)taken;
-
-			keep_error(s, err);
-			if (atomic_fetch_sub(&k->left, lost) == lost)
-				ticket_done(s, k);
+	/* From here on the batch may be gone. */
+	pump(s);
+	while (!room) {
+		if (check_progress(s, err) != 0)
 			return -1;
-		}
-		given += (uint32_t)n;
+		pthread_mutex_lock(&s->lock);
+		room = s->queued_bytes <= QUEUE_BYTES;
+		if (!room && !atomic_load(&s->failed))
+			wait_reports(s);
+		pthread_mutex_unlock(&s->lock);
 	}
 	return 0;
 }
@@ -454,13 +520,15 @@ send_control(struct kafka_sink *s, const struct ml_msg *m, struct ml_topic *cons
 	atomic_store(&k->left, total);
 	for (size_t i = 0; i < n_topics && given < total; i++) {
 		int32_t count = partition >= 0 ? 1 : atomic_load(&topics[i]->partitions), at = 0;
+		struct topic *topic = topics[i]->sink;
 
 		while (at < count && given < total) {
+			rd_kafka_message_t out[CONTROL_MAX];
 			int n = 0, taken = 0;
 
-			for (; n < PRODUCE_MAX && at < count && given + (uint32_t)n < total; at++)
-				put_out(&s->out[n++], m, partition >= 0 ? partition : at, k);
-			if (hand_over(s, topics[i]->sink, n, RD_KAFKA_MSG_F_COPY, &taken, err) != 0) {
+			for (; n < CONTROL_MAX && at < count && given + (uint32_t)n < total; at++)
+				put_control(&out[n++], m, partition >= 0 ? partition : at, k);
+			if (hand_over(s, topic->rkt, out, n, &taken, err) != 0) {
 				uint32_t lost = total - given - (uint32_t)taken;
 
 				keep_error(s, err);
@@ -524,7 +592,7 @@ open_topic(void *arg, struct ml_topic *t, struct ml_err *err)
 	}
 	known->t = t;
 	known->fixed = is_default && s->o.partitions > 0;
-	t->sink = known->rkt;
+	t->sink = known;
 	atomic_store(&t->partitions, known->fixed && count > s->limits.partitions ? s->limits.partitions : count);
 	pthread_mutex_lock(&s->lock);
 	known->next = s->topics;
@@ -594,20 +662,31 @@ close_sink(struct ml_sink *base)
 		if (s->poller_runs) {
 			rd_kafka_purge(s->client.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
 				RD_KAFKA_PURGE_F_NON_BLOCKING);
-			while (atomic_load(&s->batches) > 0 && ml_now_ms() < until) {
+			do {
 				pthread_mutex_lock(&s->lock);
-				wait_reports(s);
+				gone = s->gate.in_flight == 0;
+				if (!gone)
+					wait_reports(s);
 				pthread_mutex_unlock(&s->lock);
-			}
+			} while (!gone && ml_now_ms() < until);
 			atomic_store(&s->stop, true);
 			pthread_join(s->poller, NULL);
-			gone = atomic_load(&s->batches) == 0;
+		}
+		/* What was never handed over. */
+		while (gone && !ml_list_empty(&s->pending)) {
+			struct ticket *k = ML_CONTAINER(s->pending.next, struct ticket, link);
+
+			ml_list_remove(&k->link);
+			ml_batch_free(k->b);
 		}
 		while (s->topics != NULL) {
 			struct topic *t = s->topics;
 
 			s->topics = t->next;
 			rd_kafka_topic_destroy(t->rkt);
+			for (int i = 0; i < t->n_lanes; i++)
+				free(t->lanes[i]);
+			free(t->lanes);
 			free(t);
 		}
 		gone &= kafka_client_close(&s->client, CLOSE_THREADS_MS);
@@ -639,6 +718,21 @@ look_around(struct kafka_sink *s, struct ml_err *err)
 	return rc;
 }
 
+/* As many requests may be under way; one when the cluster does not say. */
+static unsigned
+broker_count(struct kafka_sink *s)
+{
+	const struct rd_kafka_metadata *md = NULL;
+	unsigned n = 1;
+
+	if (rd_kafka_metadata(s->client.rk, 0, NULL, &md, REFRESH_TIMEOUT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+		if (md->broker_cnt > 1)
+			n = (unsigned)md->broker_cnt;
+		rd_kafka_metadata_destroy(md);
+	}
+	return n;
+}
+
 static int
 open_sink(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *err)
 {
@@ -651,6 +745,7 @@ open_sink(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *er
 	s->base.ops = &ml_sink_kafka;
 	s->env = env;
 	ml_list_init(&s->pending);
+	kafka_gate_init(&s->gate, KAFKA_REQUEST_BYTES);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -663,6 +758,10 @@ open_sink(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *er
 		close_sink(&s->base);
 		return -1;
 	}
+	/* A little less than librdkafka's own limit of a request, so that it need not make two of it. */
+	s->gate.request_bytes = (s->limits.max_message_bytes < KAFKA_REQUEST_BYTES ? s->limits.max_message_bytes :
+										      KAFKA_REQUEST_BYTES) / 16 * 15;
+	s->gate.brokers = broker_count(s);
 	rc = pthread_create(&s->poller, NULL, poller_main, s);
 	if (rc != 0) {
 		close_sink(&s->base);
