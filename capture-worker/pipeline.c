@@ -82,6 +82,8 @@ split_off_ddl(struct ml_batch *b)
 			texts[i]->s = ml_arena_strndup(&d->arena, texts[i]->s, texts[i]->len);
 	if (ddl->schema != NULL)
 		ml_batch_pin(d, ddl->schema);
+	if (ddl->pre_schema != NULL)
+		ml_batch_pin(d, ddl->pre_schema);
 	d->barrier = b->barrier;
 	d->barrier.ddl = ddl;
 	b->barrier = (struct ml_barrier){ 0 };

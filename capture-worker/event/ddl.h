@@ -10,6 +10,8 @@ struct ml_ddl {
 	struct ml_text db, table;	/* after the DDL; table empty for a database DDL */
 	struct ml_text pre_db, pre_table;	/* before it (RENAME, EXCHANGE PARTITION); empty if the same */
 	struct ml_schema *schema;	/* definition after it (DROP: the last one); NULL if unknown.  Pinned by the batch */
+	/* Definition before it: of the table itself, of the plain one of EXCHANGE PARTITION; NULL: none or unknown.  Pinned too. */
+	struct ml_schema *pre_schema;
 	struct ml_text charset, collation;	/* database DDL: its defaults */
 };
 #endif

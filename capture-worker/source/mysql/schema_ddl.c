@@ -26,12 +26,12 @@ struct apply {
 static const struct ml_text none = { "", 0 };
 
 static int
-send(struct apply *a, const struct ml_ddl_item *it, struct ml_schema *schema)
+send(struct apply *a, const struct ml_ddl_item *it, struct ml_schema *before, struct ml_schema *schema)
 {
 	struct ml_ddl d = {
 		.commit_ts = a->commit_ts, .start_ts = a->start_ts, .action = it->action, .query = it->query, .db = it->db,
-		.table = it->table, .pre_db = it->pre_db, .pre_table = it->pre_table, .schema = schema, .charset = it->charset,
-		.collation = it->collation,
+		.table = it->table, .pre_db = it->pre_db, .pre_table = it->pre_table, .schema = schema,
+		.pre_schema = before, .charset = it->charset, .collation = it->collation,
 	};
 
 	if (it->op == ML_DDL_CREATE_TABLE)
@@ -57,7 +57,7 @@ ineligible(const struct apply *a, const struct ml_schema *s)
 static int
 unknown(struct apply *a, const struct ml_ddl_item *it, const struct ml_table_entry *e)
 {
-	return e == NULL && a->st->settled ? 0 : send(a, it, NULL);
+	return e == NULL && a->st->settled ? 0 : send(a, it, NULL, NULL);
 }
 
 /* Charset of tables that are created in db without one. */
@@ -154,7 +154,7 @@ create_table(struct apply *a, const struct ml_ddl_item *it)
 	if (s != NULL) {
 		ml_store_set(a->st, e, s, a->commit_ts, a->commit_ts);
 	}
-	return ineligible(a, s) ? 0 : send(a, it, s);
+	return ineligible(a, s) ? 0 : send(a, it, NULL, s);
 }
 
 static int
@@ -172,11 +172,11 @@ drop_table(struct apply *a, const struct ml_ddl_item *it)
 		 * Not there: IF EXISTS of nothing.  Unless the stream is still behind the place where definitions were read: a
 		 * table that was dropped in between could not be read.
 		 */
-		return a->st->settled ? 0 : send(a, it, NULL);
+		return a->st->settled ? 0 : send(a, it, NULL, NULL);
 	}
 	s = e->def != NULL ? ml_schema_ref(e->def) : NULL;
 	ml_store_drop(a->st, e, a->commit_ts);
-	rc = ineligible(a, s) ? 0 : send(a, it, s);
+	rc = ineligible(a, s) ? 0 : send(a, it, s, s);
 	ml_schema_unref(s);
 	return rc;
 }
@@ -185,13 +185,15 @@ static int
 truncate_table(struct apply *a, const struct ml_ddl_item *it)
 {
 	struct ml_table_entry *e;
-	struct ml_schema *s;
+	struct ml_schema *before, *s;
+	int rc;
 
 	if (!ml_store_takes(a->st, it->db, it->table))
 		return 0;
 	e = ml_schema_map_find(&a->st->map, it->db, it->table);
 	if (e == NULL || e->def == NULL)
 		return unknown(a, it, e);
+	before = ml_schema_ref(e->def);
 	s = ml_schema_copy(e->def, ml_entry_db(e), ml_entry_table(e));
 	ml_schema_finish(s);
 	e->confirmed = true;
@@ -199,12 +201,14 @@ truncate_table(struct apply *a, const struct ml_ddl_item *it)
 	ml_store_tell(a->st, e->def, e->id, false);
 	e->id = 0;
 	ml_store_set(a->st, e, s, a->commit_ts, a->commit_ts);
-	return ineligible(a, s) ? 0 : send(a, it, s);
+	rc = ineligible(a, s) ? 0 : send(a, it, before, s);
+	ml_schema_unref(before);
+	return rc;
 }
 
 /* Eligible or not, before and after (sinks.md 7.6). */
 static int
-send_change(struct apply *a, const struct ml_ddl_item *it, const struct ml_schema *before, struct ml_schema *after, bool uncertain)
+send_change(struct apply *a, const struct ml_ddl_item *it, struct ml_schema *before, struct ml_schema *after, bool uncertain)
 {
 	if (ineligible(a, after) && !uncertain) {
 		if (before == NULL || ineligible(a, before))
@@ -213,7 +217,7 @@ send_change(struct apply *a, const struct ml_ddl_item *it, const struct ml_schem
 			"operation and may cause data loss. If you want to replicate this ddl safely, please pause the changefeed and "
 			"update the `force-replicate=true` in the changefeed configuration, then resume the changefeed.", it->query.s);
 	}
-	return send(a, it, after);
+	return send(a, it, before, after);
 }
 
 /* Does any change reach the definition? */
@@ -280,7 +284,7 @@ rename_table(struct apply *a, const struct ml_ddl_item *it)
 		if (n == NULL)
 			return unknown(a, it, NULL);
 		n->confirmed = true;
-		return send(a, it, n->def);
+		return send(a, it, NULL, n->def);
 	}
 	id = e->id;
 	if (e->def != NULL) {
@@ -315,7 +319,7 @@ static int
 exchange_partition(struct apply *a, const struct ml_ddl_item *it)
 {
 	bool one = ml_store_takes(a->st, it->db, it->table), other = ml_store_takes(a->st, it->pre_db, it->pre_table);
-	struct ml_table_entry *e;
+	struct ml_table_entry *e, *plain;
 
 	if (!one && !other)
 		return 0;
@@ -323,7 +327,8 @@ exchange_partition(struct apply *a, const struct ml_ddl_item *it)
 		return ML_ERR(a->err, ErrHandleDDLFailed, 0, it->query.s, (unsigned long long)a->start_ts,
 			"only one of the two tables is in the filter", (unsigned long long)a->start_ts);
 	e = ml_schema_map_find(&a->st->map, it->db, it->table);
-	return send(a, it, e != NULL ? e->def : NULL);
+	plain = ml_schema_map_find(&a->st->map, it->pre_db, it->pre_table);
+	return send(a, it, plain != NULL ? plain->def : NULL, e != NULL ? e->def : NULL);
 }
 
 static int
@@ -343,7 +348,7 @@ create_view(struct apply *a, const struct ml_ddl_item *it)
 	ml_schema_finish(s);
 	e->confirmed = true;
 	ml_store_set(a->st, e, s, a->commit_ts, a->commit_ts);
-	return send(a, it, s);
+	return send(a, it, NULL, s);
 }
 
 static void
@@ -396,7 +401,7 @@ database(struct apply *a, const struct ml_ddl_item *it)
 		database_defaults(a, it);
 		defaults_of(a, it->db, &told.charset, &told.collation);
 	}
-	return ml_store_takes_db(a->st, it->db) ? send(a, &told, NULL) : 0;
+	return ml_store_takes_db(a->st, it->db) ? send(a, &told, NULL, NULL) : 0;
 }
 
 struct maybe {
@@ -493,5 +498,7 @@ ml_ddl_copy(struct ml_batch *b, const struct ml_ddl *d)
 	c->collation = keep(&b->arena, d->collation);
 	if (d->schema != NULL)
 		ml_batch_pin(b, d->schema);
+	if (d->pre_schema != NULL)
+		ml_batch_pin(b, d->pre_schema);
 	return c;
 }

@@ -22,6 +22,7 @@ struct fix {
 	char dir[64];
 	bool force;
 	uint16_t db_collation;	/* as the event tells it; 0: it does not */
+	int (*take)(void *arg, const struct ml_ddl *d, struct ml_err *err);	/* NULL: take() */
 };
 
 static void
@@ -87,7 +88,7 @@ run(struct fix *f, ml_ts ts, const char *sql)
 	ml_arena_init(&a, 0);
 	ml_ddl_classify(&env, sql, strlen(sql), &a, &stmt);
 	f->sent[0] = '\0';
-	rc = ml_schema_store_apply(f->st, &stmt, ts, ts - 1, take, f, &f->err);
+	rc = ml_schema_store_apply(f->st, &stmt, ts, ts - 1, f->take != NULL ? f->take : take, f, &f->err);
 	ml_arena_fini(&a);
 	return rc;
 }
@@ -129,6 +130,51 @@ ddl_is_sent_with_ids_and_names(void **state)
 	(void)state;
 	open_store(&f, 0);
 	ml_schema_store_at_head(f.st);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(run(&f, 1000 + i * 10, rows[i][0]), 0);
+		assert_string_equal(f.sent, rows[i][1]);
+	}
+	close_all(&f);
+}
+
+static int
+take_columns(void *arg, const struct ml_ddl *d, struct ml_err *err)
+{
+	struct fix *f = arg;
+	size_t n = strlen(f->sent);
+
+	(void)err;
+	n += (size_t)snprintf(f->sent + n, sizeof(f->sent) - n, "%s%d ", n > 0 ? ", " : "", d->action);
+	if (d->pre_schema != NULL)
+		n += (size_t)snprintf(f->sent + n, sizeof(f->sent) - n, "%s(%d)", d->pre_schema->qname.s, d->pre_schema->n_columns);
+	snprintf(f->sent + n, sizeof(f->sent) - n, ">");
+	if (d->schema != NULL)
+		snprintf(f->sent + n + 1, sizeof(f->sent) - n - 1, "%s(%d)", d->schema->qname.s, d->schema->n_columns);
+	return 0;
+}
+
+/* maxwell and simple tell the definition before a DDL too. */
+static void
+ddl_tells_the_definition_before_it(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "CREATE DATABASE d", "1 >" },
+		{ "CREATE TABLE a (x int primary key, y varchar(5))", "3 >d.a(2)" },
+		{ "CREATE TABLE b LIKE a", "3 >d.b(2)" },
+		{ "ALTER TABLE a ADD c int, ADD e int", "61 d.a(2)>d.a(4)" },
+		{ "TRUNCATE a", "11 d.a(4)>d.a(4)" },
+		{ "RENAME TABLE a TO tmp, b TO a", "14 d.a(4)>d.tmp(4), 14 d.b(2)>d.a(2)" },
+		{ "ALTER TABLE tmp EXCHANGE PARTITION p WITH TABLE a", "42 d.a(2)>d.tmp(4)" },
+		{ "CREATE VIEW v AS SELECT 1", "21 >d.v(0)" },
+		{ "DROP VIEW v", "24 d.v(0)>d.v(0)" },
+		{ "DROP TABLE a", "4 d.a(2)>d.a(2)" },
+	};
+	struct fix f = { .force = false };
+
+	(void)state;
+	open_store(&f, 0);
+	ml_schema_store_at_head(f.st);
+	f.take = take_columns;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_int_equal(run(&f, 1000 + i * 10, rows[i][0]), 0);
 		assert_string_equal(f.sent, rows[i][1]);
@@ -525,6 +571,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ddl_is_sent_with_ids_and_names),
+		cmocka_unit_test(ddl_tells_the_definition_before_it),
 		cmocka_unit_test(definitions_take_the_databases_charset),
 		cmocka_unit_test(ineligible_tables_are_quiet),
 		cmocka_unit_test(renames_over_the_filters_border),
