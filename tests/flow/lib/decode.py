@@ -68,14 +68,19 @@ def _open_columns(columns):
     return values
 
 
-def open_protocol(key, value):
-    """The events of one record."""
+def open_frames(key, value):
+    """The texts of one record: [(key, value)]."""
     assert key[:8] == struct.pack(">Q", 1), "open-protocol: not version 1"
     keys = _frames(key[8:])
     values = _frames(value)
     assert len(keys) == len(values), "open-protocol: keys and values do not pair up"
+    return list(zip(keys, values))
+
+
+def open_protocol(key, value):
+    """The events of one record."""
     found = []
-    for k, v in zip(keys, values):
+    for k, v in open_frames(key, value):
         k = json.loads(k)
         common = {"db": k.get("scm", ""), "table": k.get("tbl", ""), "ts": k["ts"]}
         if k["t"] == 3:
