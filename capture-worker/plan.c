@@ -4,6 +4,35 @@
 #include <string.h>
 
 #include "capture-worker/encoder/options.h"
+#include "common/text/json.h"
+#include "common/text/replica.h"
+
+/* openapi.md 5.7, as far as the settings alone tell. */
+static int
+check_settings(const struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct ml_err *err)
+{
+	static const char *const mysql_only[] = { "enable-sync-point", "bdr-mode" };
+	struct ml_arena a;
+	struct ml_json *doc;
+	int rc = 0;
+
+	if (ml_replica_ranges_text(spec->sink_config_json, "sink", err) != 0 ||
+		ml_replica_ranges_text(spec->replica_config_json, "", err) != 0)
+		return -1;
+	if (spec->replica_config_json == NULL || spec->replica_config_json[0] == '\0')
+		return 0;
+	ml_arena_init(&a, 4096);
+	rc = ml_json_parse(&doc, &a, spec->replica_config_json, strlen(spec->replica_config_json), err);
+	for (size_t i = 0; rc == 0 && i < sizeof(mysql_only) / sizeof(mysql_only[0]); i++) {
+		const struct ml_json *v = ml_replica_get(doc, mysql_only[i]);
+
+		if (v != NULL && v->b)
+			rc = ML_ERRF(err, ErrSinkURIInvalid, 0, "sink uri invalid '%s is not supported by %s scheme'", mysql_only[i],
+				p->uri->scheme);
+	}
+	ml_arena_fini(&a);
+	return rc;
+}
 
 static int
 choose_encoder(struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct ml_err *err)
@@ -52,7 +81,7 @@ ml_plan_init(struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct ml_err *e
 	if (ml_uri_parse(&p->uri, spec->sink_uri, err) != 0)
 		return -1;
 	p->sink = ml_sink_for(p->uri->scheme, err);
-	if (p->sink == NULL || choose_encoder(p, spec, err) != 0) {
+	if (p->sink == NULL || check_settings(p, spec, err) != 0 || choose_encoder(p, spec, err) != 0) {
 		ml_plan_fini(p);
 		return -1;
 	}

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/run/log.h"
+#include "common/text/replica.h"
 #include "common/text/tz.h"
 #include "common/text/uri.h"
 #include "supervisor/node.h"
@@ -504,6 +505,7 @@ ml_options_doc(struct ml_buf *out)
 		"`section.key` is `key` below `[section]`; durations are texts such as `\"50ms\"` or `\"1m30s\"`.\n"
 		"`millrace server -n` checks a configuration, `-nv` prints it back resolved.\n\n");
 	ml_conf_print_doc(opts, N_OPTS, out);
+	ml_replica_doc(out);
 }
 
 void

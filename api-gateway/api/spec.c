@@ -6,6 +6,7 @@
 #include "api-gateway/api/ident.h"
 #include "api-gateway/coord/store.h"
 #include "common/text/json.h"
+#include "common/text/replica.h"
 #include "common/text/uri.h"
 
 struct body {
@@ -16,6 +17,8 @@ struct body {
 	struct ml_json_u64s ignore_txn;
 	int32_t mounter_worker_num;
 	const struct ml_json *sink_config;
+	const struct ml_json *replica_config;	/* ours: the settings that v1 has no field for */
+	const struct ml_json *root;
 };
 
 #define F(name, kind, member) { name, kind, offsetof(struct body, member) }
@@ -31,6 +34,7 @@ static const struct ml_json_field create_fields[] = {
 	F("ignore_txn_start_ts", ML_JK_U64S, ignore_txn),
 	F("mounter_worker_num", ML_JK_I32, mounter_worker_num),
 	F("sink_config", ML_JK_OBJECT, sink_config),
+	F("replica_config", ML_JK_OBJECT, replica_config),
 	F("upstream_uri", ML_JK_STR, upstream_uri),	/* ours: another upstream than the server's */
 };
 static const struct ml_json_field update_fields[] = {
@@ -40,52 +44,10 @@ static const struct ml_json_field update_fields[] = {
 	F("ignore_txn_start_ts", ML_JK_U64S, ignore_txn),
 	F("mounter_worker_num", ML_JK_I32, mounter_worker_num),
 	F("sink_config", ML_JK_OBJECT, sink_config),
+	F("replica_config", ML_JK_OBJECT, replica_config),
 };
 #undef F
 
-/*
- * The sink section in its kebab-case spelling (5.3).  Types are checked here, values by the worker.  protocol and dispatchers
- * have fields of their own in the spec; the rest travels as JSON.
- */
-union value {
-	const char *s;
-	bool b;
-	int64_t i;
-	uint64_t u;
-	int32_t n;
-	const struct ml_json *j;
-};
-static const struct ml_json_field sink_fields[] = {
-	{ "protocol", ML_JK_STR, 0 },
-	{ "dispatchers", ML_JK_ARRAY, 0 },
-	{ "schema-registry", ML_JK_STR, 0 },
-	{ "csv", ML_JK_OBJECT, 0 },
-	{ "column-selectors", ML_JK_ARRAY, 0 },
-	{ "transaction-atomicity", ML_JK_STR, 0 },
-	{ "encoder-concurrency", ML_JK_I32, 0 },
-	{ "terminator", ML_JK_STR, 0 },
-	{ "date-separator", ML_JK_STR, 0 },
-	{ "enable-partition-separator", ML_JK_BOOL, 0 },
-	{ "file-index-digit", ML_JK_I32, 0 },
-	{ "enable-kafka-sink-v2", ML_JK_BOOL, 0 },
-	{ "only-output-updated-columns", ML_JK_BOOL, 0 },
-	{ "delete-only-output-handle-key-columns", ML_JK_BOOL, 0 },
-	{ "content-compatible", ML_JK_BOOL, 0 },
-	{ "safe-mode", ML_JK_BOOL, 0 },
-	{ "kafka-config", ML_JK_OBJECT, 0 },
-	{ "pulsar-config", ML_JK_OBJECT, 0 },
-	{ "mysql-config", ML_JK_OBJECT, 0 },
-	{ "cloud-storage-config", ML_JK_OBJECT, 0 },
-	{ "advance-timeout-in-sec", ML_JK_U64, 0 },
-	{ "send-bootstrap-interval-in-sec", ML_JK_I64, 0 },
-	{ "send-bootstrap-in-msg-count", ML_JK_I32, 0 },
-	{ "send-bootstrap-to-all-partition", ML_JK_BOOL, 0 },
-	{ "send-all-bootstrap-at-start", ML_JK_BOOL, 0 },
-	{ "debezium-disable-schema", ML_JK_BOOL, 0 },
-	{ "debezium", ML_JK_OBJECT, 0 },
-	{ "open", ML_JK_OBJECT, 0 },
-};
-#define SINK_IN_SPEC 2	/* the first rows: not part of sink_config_json */
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
 struct rule {
@@ -171,34 +133,76 @@ set_rules(Ml__ChangefeedSpec *spec, const struct ml_json *list, struct ml_arena 
 	return 0;
 }
 
-/* The section replaces what was there (3.3). */
+/*
+ * The sink section in its kebab-case spelling (5.3) replaces what was there (3.3).  Types are checked here, values by the worker.
+ * protocol and dispatchers have fields of their own in the spec; the rest travels as JSON.
+ */
 static int
-set_sink_config(Ml__ChangefeedSpec *spec, const struct ml_json *section, struct ml_arena *a, struct ml_err *err)
+set_sink_config(Ml__ChangefeedSpec *spec, const struct ml_json *section, const char *called, struct ml_arena *a, struct ml_err *err)
 {
 	const struct ml_json *v;
-	struct ml_buf rest = { 0 };
-	union value scratch;
+	struct ml_buf text = { 0 };
 
-	/* One field at a time: all of them share the scratch value, only the types are of interest. */
-	for (size_t i = 0; i < N(sink_fields); i++)
-		if (ml_json_decode(section, "sink_config.", &sink_fields[i], 1, &scratch, a, err) < 0)
-			return -1;
-	v = ml_json_get(section, "protocol");
-	set_str(&spec->protocol, v != NULL && v->type == ML_JSON_STRING ? v->s : "");
-	v = ml_json_get(section, "dispatchers");
-	if (set_rules(spec, v != NULL && v->type == ML_JSON_ARRAY ? v : NULL, a, err) < 0)
+	if (ml_replica_types(section, "sink", called, a, err) < 0)
 		return -1;
-	for (size_t i = SINK_IN_SPEC; i < N(sink_fields); i++) {
-		v = ml_json_get(section, sink_fields[i].name);
-		if (v == NULL || v->type == ML_JSON_NULL)
-			continue;
-		ml_buf_printf(&rest, "%s\"%s\":", rest.len == 0 ? "{" : ",", sink_fields[i].name);
-		ml_json_print(v, &rest);
-	}
-	if (rest.len > 0)
-		ml_buf_putc(&rest, '}');
-	set_str(&spec->sink_config_json, rest.len > 0 ? rest.data : "");
-	ml_buf_fini(&rest);
+	v = ml_replica_get(section, "protocol");
+	set_str(&spec->protocol, v != NULL ? v->s : "");
+	if (set_rules(spec, ml_replica_get(section, "dispatchers"), a, err) < 0)
+		return -1;
+	ml_replica_print(section, "sink", "protocol|dispatchers", &text);
+	set_str(&spec->sink_config_json, text.len > 0 ? text.data : "");
+	ml_buf_fini(&text);
+	return 0;
+}
+
+/* Is this field of v1's own in the body?  It wins over replica_config then. */
+static bool
+given(const struct body *b, const char *name)
+{
+	const struct ml_json *v = ml_json_get(b->root, name);
+
+	return v != NULL && v->type != ML_JSON_NULL;
+}
+
+/* replica_config: what v1 has fields for goes into them where the body has none of its own, the rest into the spec as it is. */
+static int
+set_replica_config(Ml__ChangefeedSpec *spec, struct body *b, struct ml_arena *a, struct ml_err *err)
+{
+	static const struct ml_json_field fields[] = {
+		{ "rules", ML_JK_STRS, offsetof(struct body, rules) },
+		{ "ignore-txn-start-ts", ML_JK_U64S, offsetof(struct body, ignore_txn) },
+		{ "ignore_txn_start_ts", ML_JK_U64S, offsetof(struct body, ignore_txn) },
+	};
+	const struct ml_json *doc = b->replica_config, *v, *sink = ml_replica_get(doc, "sink");
+	struct body from = { 0 };
+	struct ml_buf text = { 0 };
+
+	if (ml_replica_types(doc, "", "replica_config", a, err) < 0)
+		return -1;
+	v = ml_replica_get(doc, "filter");
+	if (v != NULL && ml_json_decode(v, "replica_config.filter.", fields, N(fields), &from, a, err) < 0)
+		return -1;
+	if (b->rules.n == 0)
+		b->rules = from.rules;
+	if (b->ignore_txn.n == 0)
+		b->ignore_txn = from.ignore_txn;
+	v = ml_replica_get(doc, "mounter.worker-num");
+	if (v != NULL && b->mounter_worker_num == 0)
+		b->mounter_worker_num = atoi(v->s);
+	v = ml_replica_get(doc, "force-replicate");
+	if (v != NULL && !given(b, "force_replicate"))
+		b->force_replicate = v->b;
+	v = ml_replica_get(doc, "ignore-ineligible-table");
+	if (v != NULL && !given(b, "ignore_ineligible_table"))
+		b->ignore_ineligible_table = v->b;
+	v = ml_replica_get(doc, "case-sensitive");
+	if (v != NULL)
+		spec->case_sensitive = v->b;
+	if (sink != NULL && b->sink_config == NULL && set_sink_config(spec, sink, "replica_config.sink", a, err) < 0)
+		return -1;
+	ml_replica_print(doc, "", "sink", &text);
+	set_str(&spec->replica_config_json, text.len > 0 ? text.data : "");
+	ml_buf_fini(&text);
 	return 0;
 }
 
@@ -223,12 +227,14 @@ parse(const char *text, size_t len, const struct ml_json_field *fields, size_t n
 	struct ml_json *j;
 
 	*b = (struct body){ .id = "", .sink_uri = "", .timezone = "", .upstream_uri = "" };
-	if (ml_json_parse(&j, a, text, len, err) == 0 && ml_json_decode(j, "", fields, n, b, a, err) == 0)
+	if (ml_json_parse(&j, a, text, len, err) == 0 && ml_json_decode(j, "", fields, n, b, a, err) == 0) {
+		b->root = j;
 		return 0;
+	}
 	return ML_ERR(err, ErrAPIInvalidParam, 0, err->text);
 }
 
-/* Decode errors below sink_config come without the phrase of check 1. */
+/* Decode errors below sink_config and replica_config come without the phrase of check 1. */
 static int
 phrase(struct ml_err *err)
 {
@@ -238,13 +244,15 @@ phrase(struct ml_err *err)
 }
 
 static int
-fill_create(Ml__ChangefeedSpec *spec, const struct body *b, struct ml_arena *a, struct ml_err *err)
+fill_create(Ml__ChangefeedSpec *spec, struct body *b, struct ml_arena *a, struct ml_err *err)
 {
 	static const char *all[] = { "*.*" };
 	static const struct ml_json_strs everything = { all, 1 };
 	char uuid[ML_UUID_SIZE];
 
-	if (b->sink_config != NULL && set_sink_config(spec, b->sink_config, a, err) < 0)
+	if (b->replica_config != NULL && set_replica_config(spec, b, a, err) < 0)
+		return phrase(err);
+	if (b->sink_config != NULL && set_sink_config(spec, b->sink_config, "sink_config", a, err) < 0)
 		return phrase(err);
 	if (b->sink_uri[0] == '\0')
 		return ML_ERR(err, ErrSinkURIInvalid, 0, "sink-uri is empty, can't not create a changefeed without sink-uri");
@@ -289,10 +297,22 @@ ml_spec_of_create(const char *text, size_t len, Ml__ChangefeedSpec **out, struct
 }
 
 static int
-fill_update(Ml__ChangefeedSpec *spec, const struct body *b, struct ml_arena *a, struct ml_err *err)
+fill_update(Ml__ChangefeedSpec *spec, struct body *b, struct ml_arena *a, struct ml_err *err)
 {
-	if (b->sink_config != NULL && set_sink_config(spec, b->sink_config, a, err) < 0)
+	if (b->replica_config != NULL && set_replica_config(spec, b, a, err) < 0)
 		return phrase(err);
+	if (b->sink_config != NULL && set_sink_config(spec, b->sink_config, "sink_config", a, err) < 0)
+		return phrase(err);
+	/* What v1's update has no field for: force_replicate and the like, of replica_config only. */
+	if (b->replica_config != NULL) {
+		const struct ml_json *v = ml_replica_get(b->replica_config, "force-replicate");
+
+		if (v != NULL)
+			spec->force_replicate = v->b;
+		v = ml_replica_get(b->replica_config, "ignore-ineligible-table");
+		if (v != NULL)
+			spec->ignore_ineligible_table = v->b;
+	}
 	if (b->target_ts != 0) {
 		if (b->target_ts <= spec->start_ts)
 			return ML_ERRF(err, ErrChangefeedUpdateRefused, 0, "can not update target-ts:%llu less than start-ts:%llu",

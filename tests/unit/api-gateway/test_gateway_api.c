@@ -115,6 +115,50 @@ creates_runs_and_shows_a_changefeed(void **state)
 }
 
 static void
+takes_the_settings_that_v1_has_no_field_for(void **state)
+{
+	Ml__ChangefeedSpec *s;
+
+	(void)state;
+	assert_int_equal(http("POST", "/api/v1/changefeeds", "{\"changefeed_id\":\"one\",\"sink_uri\":\"file:///x\",\"force_replicate\":false,"
+		"\"ignore_txn_start_ts\":[5],\"replica_config\":{\"case-sensitive\":true,\"force_replicate\":true,\"unknown\":[],"
+		"\"mounter\":{\"worker-num\":3},\"filter\":{\"rules\":[\"a.*\"],\"ignore-txn-start-ts\":[1],\"event-filters\":["
+		"{\"matcher\":[\"a.t\"],\"ignore-event\":[\"insert\"]}]},\"sink\":{\"protocol\":\"csv\",\"csv\":{\"quote\":\"'\"},"
+		"\"dispatchers\":[{\"matcher\":[\"a.*\"],\"partition\":\"ts\"}]}}}"), 202);
+	wait_for(is_assigned, (void *)(uintptr_t)"one", "Assign");
+	s = worker_of("one")->assign->spec;
+	assert_true(s->case_sensitive);
+	assert_false(s->force_replicate);
+	assert_int_equal(s->mounter_worker_num, 3);
+	assert_int_equal(s->n_filter_rules, 1);
+	assert_string_equal(s->filter_rules[0], "a.*");
+	assert_int_equal(s->n_ignore_txn_start_ts, 1);
+	assert_int_equal(s->ignore_txn_start_ts[0], 5);
+	assert_string_equal(s->protocol, "csv");
+	assert_int_equal(s->n_dispatchers, 1);
+	assert_string_equal(s->sink_config_json, "{\"csv\":{\"quote\":\"'\"}}");
+	assert_string_equal(s->replica_config_json, "{\"case-sensitive\":true,\"force-replicate\":true,\"filter\":{\"rules\":[\"a.*\"],"
+		"\"ignore-txn-start-ts\":[1],\"event-filters\":[{\"matcher\":[\"a.t\"],\"ignore-event\":[\"insert\"]}]},"
+		"\"mounter\":{\"worker-num\":3}}");
+
+	/* sink_config wins over the sink in it. */
+	assert_int_equal(http("POST", "/api/v1/changefeeds", "{\"changefeed_id\":\"two\",\"sink_uri\":\"file:///x\",\"filter_rules\":[\"b.*\"],"
+		"\"sink_config\":{\"protocol\":\"canal-json\"},\"replica_config\":{\"filter\":{\"rules\":[\"a.*\"]},"
+		"\"sink\":{\"protocol\":\"csv\",\"terminator\":\"x\"}}}"), 202);
+	wait_for(is_assigned, (void *)(uintptr_t)"two", "Assign");
+	s = worker_of("two")->assign->spec;
+	assert_string_equal(s->protocol, "canal-json");
+	assert_string_equal(s->sink_config_json, "");
+	assert_string_equal(s->filter_rules[0], "b.*");
+
+	ASSERT_ERROR(400, "POST", "/api/v1/changefeeds", "{\"sink_uri\":\"blackhole://\",\"replica_config\":{\"filter\":{\"rules\":\"a.*\"}}}",
+		"ErrAPIInvalidParam",
+		"invalid api parameter: cannot decode string into field replica_config.filter.rules of type []string");
+	ASSERT_ERROR(400, "POST", "/api/v1/changefeeds", "{\"sink_uri\":\"blackhole://\",\"replica_config\":[]}", "ErrAPIInvalidParam",
+		"invalid api parameter: cannot decode array into field replica_config of type object");
+}
+
+static void
 refuses_to_create_what_cannot_be(void **state)
 {
 	static const struct { const char *body, *want; } rows[] = {
@@ -225,6 +269,11 @@ updates_a_stopped_changefeed(void **state)
 		"\"sink_uri\":\"mysql://root:xxxxx@h:2/\"}"), 202);
 	ASSERT_ERROR(400, "PUT", "/api/v1/changefeeds/u", "{\"mounter_worker_num\":32}", "ErrChangefeedUpdateRefused",
 		"changefeed update error: changefeed config is the same with the old one, do nothing");
+	assert_int_equal(http("PUT", "/api/v1/changefeeds/u",
+		"{\"replica_config\":{\"filter\":{\"event_filters\":[{\"ignore_event\":[\"insert\"]}]},\"case-sensitive\":true}}"), 202);
+	ASSERT_ERROR(400, "PUT", "/api/v1/changefeeds/u",
+		"{\"replica_config\":{\"case_sensitive\":true,\"filter\":{\"event-filters\":[{\"ignore-event\":[\"insert\"]}]}}}",
+		"ErrChangefeedUpdateRefused", "changefeed update error: changefeed config is the same with the old one, do nothing");
 	assert_int_equal(http("POST", "/api/v1/changefeeds/u/resume", ""), 202);
 	wait_for(is_assigned, (void *)(uintptr_t)"u", "Assign");
 	w = worker_of("u");
@@ -309,6 +358,7 @@ main(void)
 		NODE_TEST(describes_the_node),
 		NODE_TEST(changes_the_log_level_of_all_processes),
 		NODE_TEST(creates_runs_and_shows_a_changefeed),
+		NODE_TEST(takes_the_settings_that_v1_has_no_field_for),
 		NODE_TEST(refuses_to_create_what_cannot_be),
 		NODE_TEST(one_of_two_creations_of_an_id_wins_and_lost_clients_do_no_harm),
 		NODE_TEST(stops_cleanly_with_requests_under_way),
