@@ -110,12 +110,11 @@ set_producing(rd_kafka_conf_t *conf, const struct kafka_options *o, size_t max_b
 		set(conf, "retry.backoff.ms", "100", why, n) &&
 		set(conf, "enable.idempotence", idempotent ? "true" : "false", why, n) &&
 		/*
-		 * One request in flight per broker, as protocols.md 15.5 has it, also with the idempotent producer: a broker
-		 * that has no state for a producer accepts any first sequence number.  When the very first request to a new
-		 * partition fails ("not the leader yet") while a second one is on its way, the second is taken, and the retry of
-		 * the first is answered as a duplicate: acknowledged, and lost.
+		 * The idempotent producer keeps order with up to five.  What it cannot keep safe, the first request to a
+		 * partition, kafka/gate.h sends alone.  A gap in its sequence ends this sink instead of being closed over.
 		 */
-		set(conf, "max.in.flight", "1", why, n) &&
+		set(conf, "max.in.flight", idempotent ? "5" : "1", why, n) &&
+		set(conf, "enable.gapless.guarantee", idempotent ? "true" : "false", why, n) &&
 		/* No message times out by its age in the queue: a slow broker only means lag.  The sink watches progress. */
 		set(conf, "message.timeout.ms", "0", why, n) && set(conf, "request.timeout.ms", "10000", why, n) &&
 		/* Long enough for one request's worth of messages to be put in: kafka/gate.h gives no more than that at a time. */

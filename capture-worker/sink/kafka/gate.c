@@ -9,8 +9,8 @@ void
 kafka_gate_init(struct kafka_gate *g, size_t request_bytes)
 {
 	ml_list_init(&g->ready);
-	g->serving = g->in_flight = 0;
-	g->brokers = 1;
+	g->sets = g->in_flight = 0;
+	g->max_sets = KAFKA_BROKER_SETS;
 	g->request_bytes = request_bytes;
 }
 
@@ -19,6 +19,12 @@ kafka_lane_init(struct kafka_lane *l, rd_kafka_topic_t *rkt, int32_t partition)
 {
 	*l = (struct kafka_lane){ .rkt = rkt, .partition = partition };
 	ml_list_init(&l->link);
+}
+
+static bool
+may_give(const struct kafka_lane *l)
+{
+	return l->sets < (l->known ? KAFKA_LANE_SETS : 1);
 }
 
 void
@@ -31,7 +37,7 @@ kafka_gate_put(struct kafka_gate *g, struct kafka_lane *l, struct ml_msg *m)
 		return;
 	}
 	l->head = l->tail = m;
-	if (l->in_flight == 0)
+	if (may_give(l))
 		ml_list_append(&g->ready, &l->link);
 }
 
@@ -42,7 +48,7 @@ take(struct kafka_gate *g, struct kafka_lane *l)
 	size_t bytes = 0;
 	int n = 0;
 
-	for (; l->head != NULL && n < KAFKA_GATE_MESSAGES; l->head = l->head->next) {
+	for (; l->head != NULL && n < (l->known ? KAFKA_GATE_MESSAGES : 1); l->head = l->head->next) {
 		struct ml_msg *m = l->head;
 		rd_kafka_message_t *o = &g->out[n];
 
@@ -65,16 +71,18 @@ take(struct kafka_gate *g, struct kafka_lane *l)
 int
 kafka_gate_pump(struct kafka_gate *g, struct ml_err *err)
 {
-	while (g->serving < g->brokers && !ml_list_empty(&g->ready)) {
+	while (g->sets < g->max_sets && !ml_list_empty(&g->ready)) {
 		struct kafka_lane *l = ML_CONTAINER(g->ready.next, struct kafka_lane, link);
 		int n, in;
 
 		ml_list_remove(&l->link);
 		n = take(g, l);
-		l->in_flight = (unsigned)n;
-		g->in_flight += (unsigned)n;
-		g->serving++;
 		in = rd_kafka_produce_batch(l->rkt, 0, RD_KAFKA_MSG_F_PARTITION, g->out, n);
+		if (in > 0) {
+			l->left[l->sets++] = (unsigned)in;
+			g->in_flight += (unsigned)in;
+			g->sets++;
+		}
 		if (in < n) {
 			rd_kafka_resp_err_t why = RD_KAFKA_RESP_ERR__FAIL;
 
@@ -82,12 +90,11 @@ kafka_gate_pump(struct kafka_gate *g, struct ml_err *err)
 			for (int i = 0; i < n && why == RD_KAFKA_RESP_ERR__FAIL; i++)
 				if (g->out[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
 					why = g->out[i].err;
-			l->in_flight -= (unsigned)(n - in);
-			g->in_flight -= (unsigned)(n - in);
-			if (l->in_flight == 0)
-				g->serving--;
 			return ML_ERR(err, ErrKafkaAsyncSendMessage, why, rd_kafka_err2str(why));
 		}
+		/* Its second set waits for the other lanes' first ones. */
+		if (l->head != NULL && may_give(l))
+			ml_list_append(&g->ready, &l->link);
 	}
 	return 0;
 }
@@ -95,11 +102,16 @@ kafka_gate_pump(struct kafka_gate *g, struct ml_err *err)
 bool
 kafka_gate_reported(struct kafka_gate *g, struct kafka_lane *l)
 {
+	bool could_give = may_give(l);
+
 	g->in_flight--;
-	if (--l->in_flight > 0)
+	if (--l->left[0] > 0)
 		return false;
-	g->serving--;
-	if (l->head != NULL)
+	l->known = true;
+	g->sets--;
+	if (--l->sets > 0)
+		memmove(l->left, l->left + 1, l->sets * sizeof(l->left[0]));
+	if (l->head != NULL && !could_give)
 		ml_list_append(&g->ready, &l->link);
 	return true;
 }

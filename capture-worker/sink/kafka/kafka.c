@@ -718,7 +718,7 @@ look_around(struct kafka_sink *s, struct ml_err *err)
 	return rc;
 }
 
-/* As many requests may be under way; one when the cluster does not say. */
+/* Of the cluster; one when it does not say. */
 static unsigned
 broker_count(struct kafka_sink *s)
 {
@@ -761,7 +761,7 @@ open_sink(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *er
 	/* A little less than librdkafka's own limit of a request, so that it need not make two of it. */
 	s->gate.request_bytes = (s->limits.max_message_bytes < KAFKA_REQUEST_BYTES ? s->limits.max_message_bytes :
 										      KAFKA_REQUEST_BYTES) / 16 * 15;
-	s->gate.brokers = broker_count(s);
+	s->gate.max_sets = KAFKA_BROKER_SETS * broker_count(s);
 	rc = pthread_create(&s->poller, NULL, poller_main, s);
 	if (rc != 0) {
 		close_sink(&s->base);

@@ -1,5 +1,5 @@
 /*
- * gate: lanes take turns, one request's worth each, as many at once as there are brokers.  The producer has no broker, so
+ * gate: lanes take turns, a request's worth each; the first message of a partition goes alone.  The producer has no broker, so
  * what is handed over stays under way until the test says that it was reported.
  */
 #include <setjmp.h>
@@ -66,69 +66,82 @@ report(int lane, unsigned n)
 			assert_int_equal(kafka_gate_pump(g, &err), 0);
 }
 
+static unsigned
+under_way(int lane)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < lanes[lane].sets; i++)
+		n += lanes[lane].left[i];
+	return n;
+}
+
 static void
-one_lane_at_a_time_with_one_broker_and_each_in_its_turn(void **state)
+the_first_message_of_a_partition_goes_alone(void **state)
 {
 	struct ml_err err = { 0 };
 
 	(void)state;
-	put(0, 0, 10);
-	put(1, 1, 10);
-	put(0, 2, 10);
+	for (int i = 0; i < 5; i++)
+		put(0, i, 10);
+	put(1, 5, 10);
 	assert_int_equal(kafka_gate_pump(g, &err), 0);
-	assert_int_equal(lanes[0].in_flight, 2);
-	assert_int_equal(lanes[1].in_flight, 0);
-	put(0, 3, 10);	/* comes while the lane is being served: waits for its next turn */
+	assert_int_equal(under_way(0), 1);
+	assert_int_equal(under_way(1), 1);
+	put(0, 6, 10);
 	assert_int_equal(kafka_gate_pump(g, &err), 0);
-	assert_int_equal(g->in_flight, 2);
+	assert_int_equal(under_way(0), 1);
 	report(0, 1);
-	assert_int_equal(lanes[1].in_flight, 0);
-	report(0, 1);
-	assert_int_equal(lanes[1].in_flight, 1);	/* the other lane waited longer */
-	assert_int_equal(lanes[0].in_flight, 0);
-	report(1, 1);
-	assert_int_equal(lanes[0].in_flight, 1);
-	report(0, 1);
+	assert_int_equal(under_way(0), 5);	/* all that waited, as one set */
+	assert_int_equal(lanes[0].sets, 1);
+}
+
+static void
+a_lane_has_two_sets_under_way_and_all_lanes_their_limit(void **state)
+{
+	struct ml_err err = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		lanes[i].known = true;
+	for (int i = 0; i < 30; i++)
+		put(i % 3, i, 200);	/* 240 with what a record adds: four a set */
+	assert_int_equal(kafka_gate_pump(g, &err), 0);
+	/* In turn: each lane's first set, then the second of the one that waited longest. */
+	assert_int_equal(g->sets, KAFKA_BROKER_SETS);
+	assert_int_equal(under_way(0), 8);
+	assert_int_equal(under_way(1), 4);
+	assert_int_equal(under_way(2), 4);
+	report(1, 3);
+	assert_int_equal(g->in_flight, 13);
+	report(1, 1);	/* its set is done: the next in turn is lane 1's second */
+	assert_int_equal(lanes[1].sets, 1);
+	assert_int_equal(under_way(1), 4);
+	report(0, 4);
+	assert_int_equal(g->sets, KAFKA_BROKER_SETS);
+	report(0, 4);
+	report(0, under_way(0));
+	report(1, under_way(1));
+	report(2, under_way(2));
+	for (int i = 0; i < 3; i++)
+		report(i, under_way(i));
 	assert_int_equal(g->in_flight, 0);
-	assert_int_equal(g->serving, 0);
+	assert_int_equal(g->sets, 0);
 	assert_true(ml_list_empty(&g->ready));
 }
 
 static void
-as_many_lanes_at_once_as_brokers(void **state)
+a_set_holds_one_message_at_least(void **state)
 {
 	struct ml_err err = { 0 };
 
 	(void)state;
-	g->brokers = 2;
-	for (int i = 0; i < 3; i++)
-		put(i, i, 10);
+	lanes[0].known = true;
+	put(0, 0, 1900);
+	put(0, 1, 10);
 	assert_int_equal(kafka_gate_pump(g, &err), 0);
-	assert_int_equal(g->serving, 2);
-	assert_int_equal(lanes[2].in_flight, 0);
-	report(1, 1);
-	assert_int_equal(lanes[2].in_flight, 1);
-}
-
-static void
-a_request_is_filled_to_its_limit_and_holds_one_message_at_least(void **state)
-{
-	struct ml_err err = { 0 };
-
-	(void)state;
-	for (int i = 0; i < 10; i++)
-		put(0, i, 200);	/* 240 with what a record adds: four fit */
-	assert_int_equal(kafka_gate_pump(g, &err), 0);
-	assert_int_equal(lanes[0].in_flight, 4);
-	assert_ptr_equal(lanes[0].head, &msgs[4]);
-	report(0, 4);
-	report(0, 4);
-	assert_int_equal(lanes[0].in_flight, 2);
-	report(0, 2);
-	put(0, 20, 1900);
-	put(0, 21, 10);
-	assert_int_equal(kafka_gate_pump(g, &err), 0);
-	assert_int_equal(lanes[0].in_flight, 1);
+	assert_int_equal(lanes[0].left[0], 1);
+	assert_int_equal(lanes[0].left[1], 1);
 }
 
 static void
@@ -144,7 +157,7 @@ what_librdkafka_refuses_is_an_error_and_not_under_way(void **state)
 	assert_int_equal(kafka_gate_pump(g, &err), -1);
 	assert_int_equal(err.code, ML_ErrKafkaAsyncSendMessage);
 	assert_int_equal(g->in_flight, 0);
-	assert_int_equal(g->serving, 0);
+	assert_int_equal(g->sets, 0);
 	free(huge);
 }
 
@@ -152,9 +165,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(one_lane_at_a_time_with_one_broker_and_each_in_its_turn, setup, teardown),
-		cmocka_unit_test_setup_teardown(as_many_lanes_at_once_as_brokers, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_request_is_filled_to_its_limit_and_holds_one_message_at_least, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_first_message_of_a_partition_goes_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lane_has_two_sets_under_way_and_all_lanes_their_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_set_holds_one_message_at_least, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_librdkafka_refuses_is_an_error_and_not_under_way, setup, teardown),
 	};
 
