@@ -10,6 +10,7 @@
 /* protocols.md 4.8 */
 #define DEFAULT_MAX_BATCH_SIZE 16
 #define DEFAULT_TERMINATOR "\r\n"
+#define DEFAULT_CSV_NULL "\\N"
 
 /* sink_config as a tree; NULL if there is none. */
 static int
@@ -145,6 +146,86 @@ read_terminator(struct ml_encoder_opts *opts, json_object *sink, struct ml_err *
 	return 0;
 }
 
+static char *
+must_dup(const char *s)
+{
+	char *p = strdup(s);
+
+	if (p == NULL)
+		abort();
+	return p;
+}
+
+static int
+csv_error(struct ml_err *err, const char *text)
+{
+	return ML_ERR(err, ErrSinkInvalidConfig, 0, text);
+}
+
+/* A text without NULs; NULL: *v stays. */
+static int
+csv_str(json_object *csv, const char *key, const char **v, struct ml_err *err)
+{
+	json_object *m = member(csv, key);
+
+	if (m == NULL)
+		return 0;
+	if (!json_object_is_type(m, json_type_string) ||
+		strlen(json_object_get_string(m)) != (size_t)json_object_get_string_len(m))
+		return ML_ERRF(err, ErrSinkInvalidConfig, 0, "sink config invalid: csv config %s is not a text", key);
+	*v = json_object_get_string(m);
+	return 0;
+}
+
+static int
+csv_bool(json_object *csv, const char *key, bool *v, struct ml_err *err)
+{
+	json_object *m = member(csv, key);
+
+	if (m == NULL)
+		return 0;
+	if (!json_object_is_type(m, json_type_boolean))
+		return ML_ERRF(err, ErrSinkInvalidConfig, 0, "sink config invalid: csv config %s is not a boolean", key);
+	*v = json_object_get_boolean(m);
+	return 0;
+}
+
+/* Rules and texts are TiCDC's; lengths count bytes, as there. */
+static int
+read_csv(struct ml_csv_opts *c, json_object *csv, struct ml_err *err)
+{
+	const char *delimiter = ",", *quote = "\"", *null = DEFAULT_CSV_NULL, *binary = "base64";
+
+	if (csv != NULL && !json_object_is_type(csv, json_type_object))
+		return csv_error(err, "csv is not a JSON object");
+	if (csv_str(csv, "delimiter", &delimiter, err) < 0 || csv_str(csv, "quote", &quote, err) < 0 ||
+		csv_str(csv, "null", &null, err) < 0 || csv_str(csv, "binary-encoding-method", &binary, err) < 0 ||
+		csv_bool(csv, "include-commit-ts", &c->commit_ts, err) < 0 ||
+		csv_bool(csv, "output-old-value", &c->old_value, err) < 0 ||
+		csv_bool(csv, "output-handle-key", &c->handle_key, err) < 0)
+		return -1;
+	if (strlen(quote) > 1)
+		return csv_error(err, "csv config quote contains more than one character");
+	if (quote[0] == '\r' || quote[0] == '\n')
+		return csv_error(err, "csv config quote cannot be line break character");
+	if (delimiter[0] == '\0')
+		return csv_error(err, "csv config delimiter cannot be empty");
+	if (strlen(delimiter) > 3)
+		return csv_error(err, "csv config delimiter contains more than three characters");
+	if (strpbrk(delimiter, "\r\n") != NULL)
+		return csv_error(err, "csv config delimiter contains line break characters");
+	if (quote[0] != '\0' && strchr(delimiter, quote[0]) != NULL)
+		return csv_error(err, "csv config quote and delimiter has common characters which is not allowed");
+	c->hex = strcmp(binary, "hex") == 0;
+	if (!c->hex && strcmp(binary, "base64") != 0)
+		return csv_error(err, "csv config binary-encoding-method can only be hex or base64");
+	c->delimiter_len = (uint8_t)strlen(delimiter);
+	memcpy(c->delimiter, delimiter, c->delimiter_len);
+	c->quote = quote[0];
+	c->null = must_dup(null);
+	return 0;
+}
+
 int
 ml_encoder_opts_read(struct ml_encoder_opts *opts, const struct ml_encoder_env *env, struct ml_err *err)
 {
@@ -169,12 +250,13 @@ ml_encoder_opts_read(struct ml_encoder_opts *opts, const struct ml_encoder_env *
 			"\"delete-only-output-handle-key-columns\" is true.");
 		goto fail;
 	}
-	if (read_terminator(&o, sink, err) < 0)
+	if (read_csv(&o.csv, env->storage ? member(sink, "csv") : NULL, err) < 0 || read_terminator(&o, sink, err) < 0)
 		goto fail;
 	json_object_put(sink);
 	*opts = o;
 	return 0;
 fail:
+	ml_encoder_opts_fini(&o);
 	json_object_put(sink);
 	return -1;
 }
@@ -183,7 +265,9 @@ void
 ml_encoder_opts_fini(struct ml_encoder_opts *opts)
 {
 	free(opts->terminator);
+	free(opts->csv.null);
 	opts->terminator = NULL;
+	opts->csv.null = NULL;
 }
 
 int

@@ -10,6 +10,18 @@
 
 #include "capture-worker/encoder/encoder.h"
 
+/* `[sink.csv]` (protocols.md 10.2). */
+struct ml_csv_opts {
+	char delimiter[4];	/* the fourth byte is there to be copied along */
+	uint8_t delimiter_len;	/* 1 to 3 */
+	char quote;		/* NUL: none, strings are escaped */
+	bool hex;		/* binary strings in hex, else base64 */
+	bool commit_ts;		/* include-commit-ts */
+	bool old_value;		/* output-old-value */
+	bool handle_key;	/* output-handle-key */
+	char *null;		/* text of NULL; heap, NUL-terminated */
+};
+
 struct ml_encoder_opts {
 	bool tidb_extension;		/* enable-tidb-extension */
 	bool only_updated;		/* only-output-updated-columns, also when content_compatible is set */
@@ -18,6 +30,7 @@ struct ml_encoder_opts {
 	bool open_old_value;		/* open.output-old-value */
 	uint32_t max_batch_size;	/* rows per message, > 0 */
 	size_t max_message_bytes;	/* bytes of Length (protocols.md 4.2), the lower of env's and the configured value */
+	struct ml_csv_opts csv;		/* for storage only; its defaults elsewhere */
 	char *terminator;		/* of a row in storage; heap, may hold any bytes */
 	size_t terminator_len;
 };
@@ -25,7 +38,8 @@ struct ml_encoder_opts {
 /*
  * Reads them all; what a protocol has no use for it ignores.  ErrCodecInvalidConfig: a value of the wrong type or out of its
  * range, or delete-only-output-handle-key-columns with force_replicate.  ErrInvalidReplicaConfig: large-message handling or
- * message compression is asked for, which these encoders do not have.  opts is yours to fini after 0.
+ * message compression is asked for, which these encoders do not have.  ErrSinkInvalidConfig: a bad csv section, looked at only
+ * for storage.  opts is yours to fini after 0.
  */
 int ml_encoder_opts_read(struct ml_encoder_opts *opts, const struct ml_encoder_env *env, struct ml_err *err);
 void ml_encoder_opts_fini(struct ml_encoder_opts *opts);

@@ -81,8 +81,24 @@ make_image(struct ml_arena *a, int64_t id, int64_t k)
 	return d;
 }
 
+/* The configuration as the inside of a JSON string. */
+static const char *
+config_name(const char *config)
+{
+	static char name[256];
+	size_t n = 0;
+
+	for (; *config != '\0' && n < sizeof(name) - 3; config++) {
+		if (*config == '"' || *config == '\\')
+			name[n++] = '\\';
+		name[n++] = *config;
+	}
+	name[n] = '\0';
+	return name;
+}
+
 static void
-run(const char *protocol, const char *query, const struct ml_row *rows, struct ml_schema *s)
+run(const char *protocol, const char *query, const char *config, const struct ml_row *rows, struct ml_schema *s)
 {
 	Ml__ChangefeedSpec spec = ML__CHANGEFEED_SPEC__INIT;
 	struct ml_encoder_env env = { .spec = &spec, .max_message_bytes = 1 << 20, .now_ms = now_ms };
@@ -97,6 +113,8 @@ run(const char *protocol, const char *query, const struct ml_row *rows, struct m
 	snprintf(text, sizeof(text), "kafka://127.0.0.1:9092/t?%s", query);
 	if (ops == NULL || ml_uri_parse(&uri, text, &err) < 0)
 		exit(1);
+	spec.sink_config_json = (char *)(uintptr_t)config;
+	env.storage = !ops->for_mq;
 	env.sink_uri = uri;
 	if (ops->open(&e, &env, &err) < 0)
 		exit(1);
@@ -118,9 +136,9 @@ run(const char *protocol, const char *query, const struct ml_row *rows, struct m
 		ml_batch_free(b);
 		spent = now() - start;
 	} while (spent < SECONDS);
-	printf("{\"bench\":\"encoder\",\"protocol\":\"%s\",\"options\":\"%s\",\"rows_per_s\":%.0f,\"ns_per_row\":%.1f,"
+	printf("{\"bench\":\"encoder\",\"protocol\":\"%s\",\"options\":\"%s%s\",\"rows_per_s\":%.0f,\"ns_per_row\":%.1f,"
 	       "\"bytes_per_row\":%.0f,\"mb_per_s\":%.0f,\"rows_per_message\":%.1f}\n",
-		protocol, query, (double)n / spent, spent * 1e9 / (double)n, (double)bytes / (double)n,
+		protocol, query, config_name(config), (double)n / spent, spent * 1e9 / (double)n, (double)bytes / (double)n,
 		(double)bytes / spent / 1e6, (double)n / (double)msgs);
 	ops->close(e);
 	ml_uri_free(uri);
@@ -144,11 +162,14 @@ main(void)
 		if (rows[i].op == ML_OP_UPDATE)
 			rows[i].before = make_image(&a, 100000 + i, i * 37 - 1);
 	}
-	run("canal-json", "", rows, s);
-	run("canal-json", "enable-tidb-extension=true", rows, s);
-	run("canal-json", "only-output-updated-columns=true", rows, s);
-	run("open-protocol", "", rows, s);
-	run("open-protocol", "max-batch-size=1", rows, s);
+	run("canal-json", "", "", rows, s);
+	run("canal-json", "enable-tidb-extension=true", "", rows, s);
+	run("canal-json", "only-output-updated-columns=true", "", rows, s);
+	run("csv", "", "", rows, s);
+	run("csv", "", "{\"csv\":{\"include-commit-ts\":true,\"output-old-value\":true,\"output-handle-key\":true}}", rows, s);
+	run("csv", "", "{\"csv\":{\"quote\":\"\",\"delimiter\":\"|\"}}", rows, s);
+	run("open-protocol", "", "", rows, s);
+	run("open-protocol", "max-batch-size=1", "", rows, s);
 	free(rows);
 	ml_arena_fini(&a);
 	ml_schema_unref(s);

@@ -66,10 +66,15 @@ disk_make_dirs(const char *path, struct ml_err *err)
 			return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? 0 : failed(path, ENOTDIR, err);
 		if (errno != ENOENT || n == 0)
 			return failed(path, errno, err);
-		if (disk_make_dirs(parent, err) != 0)
-			return -1;
-		if (mkdir(path, 0777) != 0 && errno != EEXIST)
-			return failed(path, errno, err);
+		/* A clean-up may take the empty parent away again before there is something in it. */
+		for (int tries = 0;; tries++) {
+			if (disk_make_dirs(parent, err) != 0)
+				return -1;
+			if (mkdir(path, 0777) == 0 || errno == EEXIST)
+				break;
+			if (errno != ENOENT || tries == 3)
+				return failed(path, errno, err);
+		}
 	}
 	return n > 0 ? disk_sync_dir(parent, err) : 0;
 }

@@ -8,6 +8,9 @@
 #include "common/run/log.h"
 #include "common/text/uri.h"
 
+/* Some three centuries: a date this far back is before all data, and still a date. */
+#define EXPIRE_DAYS_MAX 100000
+
 static const char *const known[] = {
 	"protocol", "transaction-atomicity", "worker-count", "flush-interval", "file-size", "enable-tidb-extension",
 	"only-output-updated-columns", "content-compatible", NULL,
@@ -42,6 +45,25 @@ read_date(struct storage_options *o, const struct ml_settings *st, struct ml_err
 	return ml_err_wrap(err, ML_ErrSinkInvalidConfig, "sink config invalid");
 }
 
+/* file-expiration-days and when to look (sinks.md 4.9). */
+static int
+read_expiration(struct storage_options *o, const struct ml_settings *st, const char *object, struct ml_err *err)
+{
+	const char *spec = "", *why;
+	int64_t days = 0;
+
+	if (ml_settings_int(st, "file-expiration-days", &days, err) < 0 ||
+		ml_settings_str(st, "file-cleanup-cron-spec", &spec, err) < 0)
+		return -1;
+	why = cron_parse(&o->cleanup_cron, spec[0] != '\0' ? spec : "0 0 2 * * *");
+	if (why != NULL)
+		return ML_ERRF(err, ErrStorageSinkInvalidConfig, 0, "storage sink config invalid: file-cleanup-cron-spec: %s", why);
+	o->expire_days = days <= 0 ? 0 : days > EXPIRE_DAYS_MAX ? EXPIRE_DAYS_MAX : (uint32_t)days;
+	if (o->expire_days > 0 && o->date != STORAGE_DATE_DAY)
+		ml_warn(object, "file-expiration-days has no effect without date-separator day: old files stay");
+	return 0;
+}
+
 /* The directory: the path, with "." and ".." and double slashes left to the file system. */
 static int
 read_root(struct storage_options *o, const struct ml_sink_env *env, struct ml_err *err)
@@ -66,7 +88,8 @@ read_root(struct storage_options *o, const struct ml_sink_env *env, struct ml_er
 static int
 read_all(struct storage_options *o, const struct ml_sink_env *env, const struct ml_settings *st, struct ml_err *err)
 {
-	int64_t workers = 16, bytes = 64 << 20, flush_ms = 5000, width = 0, expire = 0;
+	int64_t workers = 16, bytes = 64 << 20, flush_ms = 5000, width = 0;
+	bool partitions;
 
 	if (ml_settings_atomicity(st, true, err) != 0 || read_root(o, env, err) != 0)
 		return -1;
@@ -76,17 +99,17 @@ read_all(struct storage_options *o, const struct ml_sink_env *env, const struct 
 		return ML_ERR(err, ErrStorageSinkInvalidConfig, 0, "invalid worker-count, it must be greater than 0");
 	if (ml_settings_int(st, "file-size", &bytes, err) < 0 ||
 		ml_settings_duration_ms(st, "flush-interval", &flush_ms, err) < 0 ||
-		ml_settings_int(st, "file-expiration-days", &expire, err) < 0 ||
 		ml_settings_bool(st, "output-column-id", &o->column_id, err) < 0 || read_date(o, st, err) != 0 ||
-		ml_settings_top_int(st, "file-index-digit", &width, err) < 0)
+		ml_settings_top_int(st, "file-index-digit", &width, err) < 0 ||
+		/* A binary log does not tell partitions, so there is nothing to separate; a wrong type is one all the same. */
+		ml_settings_top_bool(st, "enable-partition-separator", &partitions, err) < 0 ||
+		read_expiration(o, st, env->object, err) != 0)
 		return -1;
 	o->workers = (uint32_t)clamped(workers, 1, 512, "worker-count", env->object);
 	o->file_bytes = (uint64_t)clamped(bytes, 1 << 20, 512 << 20, "file-size", env->object);
 	o->flush_ms = (uint32_t)clamped(flush_ms, 2000, 600000, "flush-interval (ms)", env->object);
 	o->index_width = width >= 6 && width <= 20 ? (int)width : 20;
-	if (expire > 0)
-		ml_warn(env->object, "file-expiration-days is not supported: old files stay");
-	strcpy(o->ext, ".json");
+	strcpy(o->ext, env->protocol != NULL && strcmp(env->protocol, "csv") == 0 ? ".csv" : ".json");
 	ml_settings_unknown(st, known, env->object);
 	return 0;
 }

@@ -4,7 +4,7 @@
  *   <root>/metadata                                        the checkpoint
  *   <root>/<schema>/meta/schema_<version>_<sum>.json       DDLs of the database
  *   <root>/<schema>/<table>/meta/schema_<version>_<sum>.json
- *   <root>/<schema>/<table>/<version>/[<date>/]CDC<n>.json, meta/CDC.index
+ *   <root>/<schema>/<table>/<version>/[<date>/]CDC<n>.<ext>, meta/CDC.index
  *
  * The data directory of a row is found once per table definition (sinks.md 4.4) and remembered until the next DDL.
  */
@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "capture-worker/sink/storage/cleanup.h"
 #include "capture-worker/sink/storage/disk.h"
 #include "capture-worker/sink/storage/options.h"
 #include "capture-worker/sink/storage/schema_file.h"
@@ -44,6 +45,7 @@ struct storage {
 	struct storage_options o;
 	struct ml_tz *tz;
 	struct writer *writer;
+	struct cleanup *cleanup;	/* NULL: files stay */
 	struct known *known;
 	size_t n_known, cap_known;	/* cap: a power of two */
 	ml_ts written_ts;		/* in the metadata file; never goes back */
@@ -349,7 +351,10 @@ tick(struct ml_sink *base, struct ml_err *err)
 {
 	struct storage *s = (struct storage *)base;
 
-	return writer_tick(s->writer, err) != 0 ? -1 : put_metadata(s, err);
+	if (writer_tick(s->writer, err) != 0 || put_metadata(s, err) != 0)
+		return -1;
+	cleanup_tick(s->cleanup, s->written_ts, ml_wall_ms());
+	return 0;
 }
 
 /* What an earlier run wrote; 0 without a readable file. */
@@ -380,6 +385,7 @@ close_sink(struct ml_sink *base)
 
 	if (s == NULL)
 		return;
+	cleanup_free(s->cleanup);
 	if (!writer_free(s->writer))
 		return;	/* a thread is stuck in the file system and still uses all this; the worker ends soon */
 	forget_all(s);
@@ -433,6 +439,7 @@ open_sink(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *er
 	disk_sweep(s->o.root);
 	s->written_ts = read_metadata(s->o.root);
 	s->written_ms = ml_now_ms();
+	s->cleanup = cleanup_new(&s->o, s->tz, env->object, ml_wall_ms());
 	*out = &s->base;
 	return 0;
 }

@@ -1,5 +1,6 @@
-"""Readers of canal-json and open-protocol, and of a storage sink's folder."""
+"""Readers of canal-json, open-protocol and csv, and of a storage sink's folder."""
 import base64
+import csv
 import json
 import pathlib
 import re
@@ -111,8 +112,8 @@ def of_messages(messages, protocol):
 def storage_files(root):
     """Data files of a storage sink in the order in which consumers read them: table, version, partition, date, index."""
     files = []
-    for path in pathlib.Path(root).rglob("CDC*.json"):
-        if ".tmp." in path.name:
+    for path in pathlib.Path(root).rglob("CDC*"):
+        if ".tmp." in path.name or path.name == "CDC.index":
             continue
         where = path.relative_to(root).parts
         files.append((where[0], where[1], int(where[2]), where[3:-1], int(re.sub(r"\D", "", path.stem)), path))
@@ -126,6 +127,15 @@ def storage(root, terminator=b"\r\n"):
         data = path.read_bytes()
         assert data.endswith(terminator), f"{path} does not end with the terminator"
         found += [canal_json(line) for line in data.split(terminator) if line]
+    return found
+
+
+def storage_csv(root, **dialect):
+    """Lines of a csv storage sink in reading order, as lists of texts; dialect: of csv.reader."""
+    found = []
+    for path in storage_files(root):
+        with open(path, newline="", encoding="utf-8") as file:
+            found += csv.reader(file, strict=True, **{"quotechar": '"', "doublequote": True, **dialect})
     return found
 
 

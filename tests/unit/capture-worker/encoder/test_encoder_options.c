@@ -88,6 +88,38 @@ reads_the_uri_over_the_configuration(void **state)
 }
 
 static void
+reads_the_csv_section_for_storage(void **state)
+{
+	static const struct { const char *config; bool storage; const char *want; } rows[] = {
+		{ "", true, "delimiter [,] quote [\"] null [\\N] base64" },
+		{ "{\"csv\":null}", true, "delimiter [,] quote [\"] null [\\N] base64" },
+		{ "{\"csv\":{\"delimiter\":\"\\t\",\"quote\":\"'\",\"null\":\"\"}}", true, "delimiter [\t] quote ['] null [] base64" },
+		{ "{\"csv\":{\"delimiter\":\"|||\",\"quote\":\"\",\"null\":\"NULL\",\"binary-encoding-method\":\"hex\"}}", true,
+			"delimiter [|||] quote [] null [NULL] hex" },
+		{ "{\"csv\":{\"include-commit-ts\":true,\"output-old-value\":true,\"output-handle-key\":true,\"quote\":null}}", true,
+			"delimiter [,] quote [\"] null [\\N] base64 ts old handle" },
+		/* Another sink has no use for it, not even to complain. */
+		{ "{\"csv\":{\"delimiter\":\"\",\"quote\":7}}", false, "delimiter [,] quote [\"] null [\\N] base64" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct input in = { "", rows[i].config, rows[i].storage, false };
+		struct ml_encoder_opts o;
+		struct ml_err err = { 0 };
+		char got[200];
+
+		if (read_opts(&in, &o, &err) < 0)
+			fail_msg("row %zu: %s", i, err.text);
+		snprintf(got, sizeof(got), "delimiter [%.*s] quote [%.*s] null [%s] %s%s%s%s", o.csv.delimiter_len, o.csv.delimiter,
+			o.csv.quote != '\0', &o.csv.quote, o.csv.null, o.csv.hex ? "hex" : "base64", o.csv.commit_ts ? " ts" : "",
+			o.csv.old_value ? " old" : "", o.csv.handle_key ? " handle" : "");
+		assert_string_equal(got, rows[i].want);
+		ml_encoder_opts_fini(&o);
+	}
+}
+
+static void
 refuses_values_with_a_code(void **state)
 {
 	static const struct { struct input in; enum ml_code want; } rows[] = {
@@ -108,6 +140,22 @@ refuses_values_with_a_code(void **state)
 			ML_ErrInvalidReplicaConfig },
 		{ { "", "{\"kafka-config\":{\"large-message-handle\":{\"large-message-handle-compression\":\"lz4\"}}}", false, false },
 			ML_ErrInvalidReplicaConfig },
+		{ { "", "{\"csv\":[]}", true, false }, ML_ErrSinkInvalidConfig },
+		{ { "", "{\"csv\":{\"quote\":\"ab\"}}", true, false }, ML_ErrSinkInvalidConfig },
+		{ { "", "{\"csv\":{\"quote\":\"\\n\"}}", true, false }, ML_ErrSinkInvalidConfig },
+		{ { "", "{\"csv\":{\"quote\":\"\\r\"}}", true, false }, ML_ErrSinkInvalidConfig },
+		{ { "", "{\"csv\":{\"quote\":1}}", true, false }, ML_ErrSinkInvalidConfig },
+		{ { "", "{\"csv\":{\"quote\":\"é\"}}", true, false }, ML_ErrSinkInvalidConfig },
+		{ { "", "{\"csv\":{\"delimiter\":\"\"}}", true, false }, ML_ErrSinkInvalidConfig },
+		{ { "", "{\"csv\":{\"delimiter\":\"abcd\"}}", true, false }, ML_ErrSinkInvalidConfig },
+		{ { "", "{\"csv\":{\"delimiter\":\"a\\n\"}}", true, false }, ML_ErrSinkInvalidConfig },
+		{ { "", "{\"csv\":{\"delimiter\":\"\\r\"}}", true, false }, ML_ErrSinkInvalidConfig },
+		{ { "", "{\"csv\":{\"delimiter\":\"a\\\"\"}}", true, false }, ML_ErrSinkInvalidConfig },
+		{ { "", "{\"csv\":{\"delimiter\":\"|x\",\"quote\":\"x\"}}", true, false }, ML_ErrSinkInvalidConfig },
+		{ { "", "{\"csv\":{\"null\":\"a\\u0000b\"}}", true, false }, ML_ErrSinkInvalidConfig },
+		{ { "", "{\"csv\":{\"null\":false}}", true, false }, ML_ErrSinkInvalidConfig },
+		{ { "", "{\"csv\":{\"binary-encoding-method\":\"utf8\"}}", true, false }, ML_ErrSinkInvalidConfig },
+		{ { "", "{\"csv\":{\"include-commit-ts\":\"true\"}}", true, false }, ML_ErrSinkInvalidConfig },
 	};
 
 	(void)state;
@@ -146,7 +194,7 @@ knows_protocols_by_any_case_and_alias(void **state)
 {
 	static const struct { const char *name, *want; } rows[] = {
 		{ "canal-json", "canal-json" }, { "Canal-JSON", "canal-json" }, { "open-protocol", "open-protocol" },
-		{ "DEFAULT", "open-protocol" }, { "open", NULL }, { "", NULL }, { "canal", NULL },
+		{ "DEFAULT", "open-protocol" }, { "CSV", "csv" }, { "open", NULL }, { "", NULL }, { "canal", NULL },
 	};
 
 	(void)state;
@@ -184,6 +232,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_the_uri_over_the_configuration),
+		cmocka_unit_test(reads_the_csv_section_for_storage),
 		cmocka_unit_test(refuses_values_with_a_code),
 		cmocka_unit_test(reads_output_raw_change_event_per_sink),
 		cmocka_unit_test(knows_protocols_by_any_case_and_alias),

@@ -24,6 +24,7 @@
 #define NONE "{\"date-separator\":\"none\"}"
 
 static char root[64];
+static const char *protocol = "canal-json";
 
 struct env {
 	struct ml_sink_env env;
@@ -95,7 +96,7 @@ try_open(struct env *e, const char *dir, const char *query, const char *config, 
 	e->spec.sink_config_json = (char *)config;
 	snprintf(text, sizeof(text), "file://%s%s", dir, query);
 	assert_int_equal(ml_uri_parse(&e->uri, text, NULL), 0);
-	e->env = (struct ml_sink_env){ .spec = &e->spec, .config = &e->config, .uri = e->uri, .object = "cf/0", .protocol = "canal-json",
+	e->env = (struct ml_sink_env){ .spec = &e->spec, .config = &e->config, .uri = e->uri, .object = "cf/0", .protocol = protocol,
 		.arg = e, .durable = on_durable, .fail = on_fail };
 	e->ops = ml_sink_for("file", err);
 	assert_non_null(e->ops);
@@ -638,6 +639,53 @@ old_leftovers_are_swept(void **state)
 }
 
 static void
+csv_files_have_their_own_ending(void **state)
+{
+	struct ml_schema *t = table("db", "t", "a", 7);
+	struct env e;
+
+	(void)state;
+	protocol = "csv";
+	for (int i = 0; i < 2; i++) {
+		open_env(&e, "{\"date-separator\":\"none\",\"file-index-digit\":6}");
+		put_text(&e, t, "\"I\",\"t\",\"db\",1\r\n");
+		flush(&e);
+		close_env(&e);
+	}
+	protocol = "canal-json";
+	assert_file("db/t/7/CDC000001.csv", "\"I\",\"t\",\"db\",1\r\n");
+	assert_file("db/t/7/CDC000002.csv", "\"I\",\"t\",\"db\",1\r\n");
+	assert_file("db/t/7/meta/CDC.index", "CDC000002.csv\n");
+	ml_schema_unref(t);
+}
+
+static void
+dates_separate_directories(void **state)
+{
+	static const struct { const char *config, *format; } rows[] = {
+		{ "{\"date-separator\":\"year\"}", "%Y/" }, { "{\"date-separator\":\"MONTH\"}", "%Y-%m/" },
+		{ "{\"date-separator\":\"\"}", "%Y-%m-%d/" }, { "{\"date-separator\":\"none\"}", "" },
+	};
+	struct ml_schema *t = table("db", "t", "a", 7);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char date[16] = "", path[128];
+		time_t now = time(NULL);
+		struct env e;
+
+		open_env(&e, rows[i].config);
+		put_text(&e, t, "x");
+		flush(&e);
+		close_env(&e);
+		strftime(date, sizeof(date), rows[i].format, gmtime(&now));
+		snprintf(path, sizeof(path), "db/t/7/%sCDC00000000000000000001.json", date);
+		assert_file(path, "x");
+	}
+	ml_schema_unref(t);
+}
+
+static void
 settings_are_checked(void **state)
 {
 	static const struct { const char *dir, *query, *config; enum ml_code code; } rows[] = {
@@ -651,6 +699,15 @@ settings_are_checked(void **state)
 		{ "", "", "{\"cloud-storage-config\":{\"worker-count\":\"4\"}}", ML_ErrStorageSinkInvalidConfig },
 		{ "", "", "{\"cloud-storage-config\":[]}", ML_ErrSinkInvalidConfig },
 		{ "", "", "[]", ML_ErrSinkInvalidConfig },
+		{ "", "", "{\"date-separator\":1}", ML_ErrSinkInvalidConfig },
+		{ "", "", "{\"file-index-digit\":\"6\"}", ML_ErrSinkInvalidConfig },
+		{ "", "", "{\"enable-partition-separator\":\"yes\"}", ML_ErrSinkInvalidConfig },
+		{ "", "", "{\"enable-partition-separator\":false}", ML_OK },
+		{ "", "", "{\"cloud-storage-config\":{\"output-column-id\":1}}", ML_ErrStorageSinkInvalidConfig },
+		{ "", "", "{\"cloud-storage-config\":{\"file-expiration-days\":\"7\"}}", ML_ErrStorageSinkInvalidConfig },
+		{ "", "", "{\"cloud-storage-config\":{\"file-cleanup-cron-spec\":\"0 0 25 * * *\"}}", ML_ErrStorageSinkInvalidConfig },
+		{ "", "", "{\"cloud-storage-config\":{\"file-expiration-days\":-1,\"file-cleanup-cron-spec\":\"\"}}", ML_OK },
+		{ "", "", "{\"cloud-storage-config\":{\"file-expiration-days\":7,\"file-cleanup-cron-spec\":\"0 30 4 * * 1-5\"}}", ML_OK },
 		{ "", "?worker-count=1&transaction-atomicity=table", "{\"date-separator\":\"DAY\"}", ML_OK },
 		{ "", "?worker-count=100000&file-size=1&flush-interval=1ms", "{\"file-index-digit\":99}", ML_OK },
 		/* The URI wins also with a value that is its type's zero. */
@@ -688,6 +745,8 @@ main(void)
 		TEST(the_metadata_file_never_goes_back),
 		TEST(nothing_is_durable_when_the_storage_fails),
 		TEST(old_leftovers_are_swept),
+		TEST(csv_files_have_their_own_ending),
+		TEST(dates_separate_directories),
 		TEST(settings_are_checked),
 	};
 
