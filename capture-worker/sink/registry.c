@@ -12,7 +12,7 @@ const struct ml_sink_ops *
 ml_sink_for(const char *scheme, struct ml_err *err)
 {
 	for (size_t i = 0; ml_sinks[i] != NULL; i++)
-		for (size_t j = 0; j < 4 && ml_sinks[i]->schemes[j] != NULL; j++)
+		for (size_t j = 0; j < 8 && ml_sinks[i]->schemes[j] != NULL; j++)
 			if (strcmp(ml_sinks[i]->schemes[j], scheme) == 0)
 				return ml_sinks[i];
 	ML_ERRF(err, ErrSinkURIInvalid, 0, "the sink scheme (%s) is not supported", scheme);

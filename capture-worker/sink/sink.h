@@ -36,7 +36,7 @@ struct ml_sink_env {
 };
 
 struct ml_sink_ops {
-	const char *schemes[4];	/* of the sink uri */
+	const char *schemes[8];	/* of the sink uri; NULL behind the last if there are fewer */
 	enum ml_takes takes;
 	bool topics;		/* rows are dispatched to topics and partitions */
 	bool storage;		/* encoders write one row a message */

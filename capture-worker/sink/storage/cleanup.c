@@ -17,7 +17,7 @@
 #define JOIN_MAX_S 2
 
 struct cleanup {
-	char *root;
+	struct store *store;
 	struct cron cron;
 	uint32_t days;
 	const struct ml_tz *tz;
@@ -171,15 +171,14 @@ static void *
 thread_main(void *arg)
 {
 	struct cleanup *c = arg;
-	uint64_t removed, failed;
-	int e;
+	struct store_expired x = { 0 };
 
-	cleanup_run(c->root, c->before, &c->stop, &removed, &failed, &e);
-	if (failed > 0)
+	c->store->ops->expire(c->store, c->before, &c->stop, &x);
+	if (x.failed > 0)
 		ml_warn(c->object, "old files could not all be removed before=%s removed=%" PRIu64 " failed=%" PRIu64 " error=%s",
-			c->before, removed, failed, strerror(e));
+			c->before, x.removed, x.failed, x.why);
 	else
-		ml_info(c->object, "old files removed before=%s removed=%" PRIu64, c->before, removed);
+		ml_info(c->object, "old files removed before=%s removed=%" PRIu64, c->before, x.removed);
 	atomic_store(&c->going, false);
 	return NULL;
 }
@@ -227,9 +226,9 @@ cleanup_new(const struct storage_options *o, const struct ml_tz *tz, const char 
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		abort();
-	c->root = strdup(o->root);
+	c->store = o->store;
 	c->object = strdup(object);
-	if (c->root == NULL || c->object == NULL)
+	if (c->object == NULL)
 		abort();
 	c->cron = o->cleanup_cron;
 	c->days = o->expire_days;
@@ -238,21 +237,21 @@ cleanup_new(const struct storage_options *o, const struct ml_tz *tz, const char 
 	return c;
 }
 
-void
+bool
 cleanup_free(struct cleanup *c)
 {
 	struct timespec until;
 
 	if (c == NULL)
-		return;
+		return true;
 	atomic_store(&c->stop, true);
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += JOIN_MAX_S;
 	if (c->started && pthread_timedjoin_np(c->thread, NULL, &until) != 0) {
-		pthread_detach(c->thread);	/* stuck in the file system, it uses nothing but c */
-		return;
+		pthread_detach(c->thread);	/* stuck in the file system */
+		return false;
 	}
-	free(c->root);
 	free(c->object);
 	free(c);
+	return true;
 }

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,39 +148,6 @@ disk_rename_new(const char *from, const char *to, struct ml_err *err)
 	if (stat(to, &st) == 0 && st.st_size > 0)
 		return 1;
 	return rename(from, to) == 0 ? 0 : failed(to, errno, err);
-}
-
-int
-disk_next_index(const char *dir, const char *ext, uint64_t *next, struct ml_err *err)
-{
-	char path[DISK_PATH_MAX + 32], name[64] = "", *end;
-	uint64_t n;
-	struct stat st;
-	ssize_t len;
-	int fd;
-
-	*next = 1;
-	snprintf(path, sizeof(path), "%s/meta/CDC.index", dir);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : failed(path, errno, err);
-	len = read(fd, name, sizeof(name) - 1);
-	close(fd);
-	if (len < 0)
-		return failed(path, errno, err);
-	name[len] = '\0';
-	name[strcspn(name, "\r\n")] = '\0';
-	if (name[0] == '\0')
-		return 0;	/* cut short by a crash: the probing from 1 on finds the place */
-	if (strncmp(name, "CDC", 3) != 0 || strspn(name + 3, "0123456789") < 6)
-		return ML_ERR(err, ErrStorageSinkInvalidFileName, 0, name);
-	errno = 0;
-	n = strtoull(name + 3, &end, 10);
-	if (errno != 0 || strcmp(end, ext) != 0 || n == UINT64_MAX)
-		return ML_ERR(err, ErrStorageSinkInvalidFileName, 0, name);
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	*next = stat(path, &st) == 0 && st.st_size > 0 ? n + 1 : n;
-	return 0;
 }
 
 void

@@ -26,11 +26,6 @@ int disk_write(int fd, const char *p, size_t n);
 int disk_put(const char *dir, const char *name, const char *text, size_t len, bool sync, struct ml_err *err);
 /* Renames from to to unless to exists and is not empty: 0 renamed, 1 it exists, -1. */
 int disk_rename_new(const char *from, const char *to, struct ml_err *err);
-/*
- * The number to try first for the next data file of dir (sinks.md 4.8): from meta/CDC.index, 1 without one.
- * ErrStorageSinkInvalidFileName for an index that names no data file.
- */
-int disk_next_index(const char *dir, const char *ext, uint64_t *next, struct ml_err *err);
 /* Removes temporary files of earlier runs that are older than a day. */
 void disk_sweep(const char *dir);
 #endif

@@ -64,25 +64,18 @@ read_expiration(struct storage_options *o, const struct ml_settings *st, const c
 	return 0;
 }
 
-/* The directory: the path, with "." and ".." and double slashes left to the file system. */
-static int
-read_root(struct storage_options *o, const struct ml_sink_env *env, struct ml_err *err)
+static void
+warn_unknown(const struct storage_options *o, const struct ml_sink_env *env, const struct ml_settings *st)
 {
-	const char *path = env->uri->path;
-	size_t n = strlen(path);
+	size_t n = sizeof(known) / sizeof(known[0]) - 1;
+	const char **all = calloc(n + env->uri->n_params + 1, sizeof(*all));
 
-	if (env->uri->hosts[0] != '\0' && strcmp(env->uri->hosts, "localhost") != 0)
-		return ML_ERR(err, ErrStorageSinkInvalidConfig, 0, "a file uri takes an absolute path: file:///directory");
-	if (n == 0)
-		return ML_ERR(err, ErrStorageSinkInvalidConfig, 0, "no directory is specified in sink-uri");
-	while (n > 1 && path[n - 1] == '/')
-		n--;
-	if (n > 2048)
-		return ML_ERR(err, ErrStorageSinkInvalidConfig, 0, "the directory's name is too long");
-	o->root = strndup(path, n);
-	if (o->root == NULL)
+	if (all == NULL)
 		abort();
-	return 0;
+	memcpy(all, known, n * sizeof(*all));
+	store_known_keys(o->store, env->uri, all + n);
+	ml_settings_unknown(st, all, env->object);
+	free(all);
 }
 
 static int
@@ -91,7 +84,7 @@ read_all(struct storage_options *o, const struct ml_sink_env *env, const struct 
 	int64_t workers = 16, bytes = 64 << 20, flush_ms = 5000, width = 0;
 	bool partitions;
 
-	if (ml_settings_atomicity(st, true, err) != 0 || read_root(o, env, err) != 0)
+	if (ml_settings_atomicity(st, true, err) != 0 || store_make(&o->store, env, st, err) != 0)
 		return -1;
 	if (ml_settings_int(st, "worker-count", &workers, err) < 0)
 		return -1;
@@ -110,7 +103,7 @@ read_all(struct storage_options *o, const struct ml_sink_env *env, const struct 
 	o->flush_ms = (uint32_t)clamped(flush_ms, 2000, 600000, "flush-interval (ms)", env->object);
 	o->index_width = width >= 6 && width <= 20 ? (int)width : 20;
 	strcpy(o->ext, env->protocol != NULL && strcmp(env->protocol, "csv") == 0 ? ".csv" : ".json");
-	ml_settings_unknown(st, known, env->object);
+	warn_unknown(o, env, st);
 	return 0;
 }
 
@@ -133,6 +126,6 @@ storage_options_init(struct storage_options *o, const struct ml_sink_env *env, s
 void
 storage_options_fini(struct storage_options *o)
 {
-	free(o->root);
+	store_free(o->store);
 	*o = (struct storage_options){ 0 };
 }

@@ -6,11 +6,12 @@
 
 #include "capture-worker/sink/sink.h"
 #include "capture-worker/sink/storage/cron.h"
+#include "capture-worker/sink/storage/store.h"
 
 enum storage_date { STORAGE_DATE_NONE, STORAGE_DATE_YEAR, STORAGE_DATE_MONTH, STORAGE_DATE_DAY };
 
 struct storage_options {
-	char *root;		/* absolute path, without a '/' at its end (but for "/") */
+	struct store *store;	/* made, not tried */
 	char ext[8];		/* ".json" or ".csv" */
 	uint64_t file_bytes;
 	uint32_t flush_ms;

@@ -1,5 +1,5 @@
 /*
- * storage.c - the storage sink on a local file system.
+ * storage.c - the storage sink over any store.
  *
  *   <root>/metadata                                        the checkpoint
  *   <root>/<schema>/meta/schema_<version>_<sum>.json       DDLs of the database
@@ -10,14 +10,10 @@
  */
 #include "capture-worker/sink/storage/storage.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "capture-worker/sink/storage/cleanup.h"
 #include "capture-worker/sink/storage/disk.h"
@@ -30,6 +26,8 @@
 
 /* The metadata file is written no more often, and not sooner after the start (sinks.md 4.2). */
 #define METADATA_EVERY_MS 2000
+/* Longer than it can be; spaces that somebody added do no harm. */
+#define METADATA_MAX_BYTES 4096
 /* TiDB's action code of EXCHANGE PARTITION, which changes two tables. */
 #define ACTION_EXCHANGE_PARTITION 42
 
@@ -66,12 +64,10 @@ check(const struct ml_sink_env *env, struct ml_err *err)
 
 /* ---- schema files ---- */
 
-/* "<root>/<db>[/<table>]".  A database of the metadata file's name gets its first letter escaped: both are in the root. */
+/* "<db>[/<table>]".  A database of the metadata file's name gets its first letter escaped: both are in the root. */
 static void
-table_path(const struct storage *s, const char *db, size_t db_len, const char *table, size_t table_len, struct ml_buf *out)
+table_path(const char *db, size_t db_len, const char *table, size_t table_len, struct ml_buf *out)
 {
-	ml_buf_puts(out, strcmp(s->o.root, "/") == 0 ? "" : s->o.root);
-	ml_buf_putc(out, '/');
 	if (db_len == 8 && memcmp(db, "metadata", 8) == 0)
 		ml_buf_puts(out, "%6Detadata");
 	else
@@ -89,14 +85,42 @@ put_schema_file(struct storage *s, const struct schema_file *f, uint32_t sum, st
 	char name[64];
 	int rc;
 
-	table_path(s, f->db, f->db_len, f->table, f->table_len, &dir);
+	table_path(f->db, f->db_len, f->table, f->table_len, &dir);
 	ml_buf_puts(&dir, "/meta");
 	schema_file_name(name, f->version, sum);
 	schema_file_text(f, &text);
-	rc = disk_make_dirs(dir.data, err) != 0 ? -1 : disk_put(dir.data, name, text.data, text.len, true, err);
+	rc = s->o.store->ops->put(s->o.store, dir.data, name, text.data, text.len, true, err);
 	ml_buf_fini(&text);
 	ml_buf_fini(&dir);
 	return rc;
+}
+
+struct search {
+	const char *dir;
+	uint32_t sum;
+	bool found, others;
+	ml_ts version;	/* the highest of those found */
+};
+
+static int
+search_name(void *arg, const char *name, struct ml_err *err)
+{
+	struct search *h = arg;
+	uint32_t sum;
+	ml_ts v;
+
+	if (strncmp(name, "schema_", 7) != 0)
+		return 0;
+	if (!schema_file_parse_name(name, &v, &sum))
+		return ML_ERRF(err, ErrInternalCheckFailed, 0, "internal check failed, invalid schema file name %s/%.200s", h->dir,
+			name);
+	if (sum != h->sum) {
+		h->others = true;
+	} else if (!h->found || v > h->version) {
+		h->version = v;
+		h->found = true;
+	}
+	return 0;
 }
 
 /*
@@ -104,43 +128,27 @@ put_schema_file(struct storage *s, const struct schema_file *f, uint32_t sum, st
  * *others: there are schema files of other definitions.
  */
 static int
-find_version(const char *meta, ml_ts own, uint32_t sum, ml_ts *version, bool *others, struct ml_err *err)
+find_version(struct storage *s, const char *meta, ml_ts own, uint32_t sum, ml_ts *version, bool *others, struct ml_err *err)
 {
-	char name[64], path[DISK_PATH_MAX];
-	bool found = false;
-	DIR *d;
+	struct search h = { .dir = meta, .sum = sum };
+	char name[64], path[STORE_PATH_MAX];
+	uint64_t bytes;
+	int rc;
 
 	*others = false;
 	schema_file_name(name, own, sum);
 	snprintf(path, sizeof(path), "%s/%s", meta, name);
-	if (access(path, F_OK) == 0) {
+	rc = s->o.store->ops->stat(s->o.store, path, &bytes, err);
+	if (rc != 0) {
 		*version = own;
-		return 1;
+		return rc;
 	}
-	d = opendir(meta);
-	if (d == NULL)
-		return errno == ENOENT ? 0 : ML_ERR(err, ErrStorageSinkSendFailed, errno, meta, strerror(errno));
-	for (struct dirent *e; (e = readdir(d)) != NULL;) {
-		uint32_t c;
-		ml_ts v;
-
-		if (strncmp(e->d_name, "schema_", 7) != 0 || strstr(e->d_name, ".tmp.") != NULL)
-			continue;
-		if (!schema_file_parse_name(e->d_name, &v, &c)) {
-			ML_ERRF(err, ErrInternalCheckFailed, 0, "internal check failed, invalid schema file name %s/%.200s", meta,
-				e->d_name);
-			closedir(d);
-			return -1;
-		}
-		if (c != sum) {
-			*others = true;
-		} else if (!found || v > *version) {
-			*version = v;
-			found = true;
-		}
-	}
-	closedir(d);
-	return found;
+	if (s->o.store->ops->list(s->o.store, meta, search_name, &h, err) != 0)
+		return -1;
+	*others = h.others;
+	if (h.found)
+		*version = h.version;
+	return h.found;
 }
 
 static struct data_dir *
@@ -164,15 +172,15 @@ find_dir(struct storage *s, struct ml_schema *schema, struct ml_err *err)
 	size_t base;
 	int rc;
 
-	table_path(s, f.db, f.db_len, f.table, f.table_len, &path);
+	table_path(f.db, f.db_len, f.table, f.table_len, &path);
 	base = path.len;
 	ml_buf_puts(&path, "/meta");
-	if (path.len + 128 > DISK_PATH_MAX) {
-		ML_ERR(err, ErrStorageSinkSendFailed, ENAMETOOLONG, schema->qname.s, strerror(ENAMETOOLONG));
+	if (path.len + 128 > STORE_PATH_MAX) {
+		store_error(s->o.store, schema->qname.s, 0, "the name is too long", err);
 		ml_buf_fini(&path);
 		return NULL;
 	}
-	rc = find_version(path.data, schema->version, sum, &version, &others, err);
+	rc = find_version(s, path.data, schema->version, sum, &version, &others, err);
 	if (rc == 0) {
 		if (others)
 			ml_warn(s->env->object, "no schema file describes this definition, one is written table=%s version=%" PRIu64,
@@ -325,7 +333,7 @@ put_metadata(struct storage *s, struct ml_err *err)
 	if (s->waiting_ts <= s->written_ts || now - s->written_ms < METADATA_EVERY_MS)
 		return 0;
 	n = snprintf(text, sizeof(text), "{\"checkpoint-ts\":%" PRIu64 "}", s->waiting_ts);
-	if (disk_put(s->o.root, "metadata", text, (size_t)n, true, err) != 0)
+	if (s->o.store->ops->put(s->o.store, "", "metadata", text, (size_t)n, true, err) != 0)
 		return -1;
 	s->written_ts = s->waiting_ts;
 	s->written_ms = now;
@@ -357,23 +365,18 @@ tick(struct ml_sink *base, struct ml_err *err)
 	return 0;
 }
 
-/* What an earlier run wrote; 0 without a readable file. */
-static ml_ts
-read_metadata(const char *root)
+/* What an earlier run wrote; 0 without one. */
+static int
+read_metadata(struct storage *s, struct ml_err *err)
 {
-	char path[DISK_PATH_MAX], text[128];
+	struct ml_buf text = { 0 };
 	ml_ts ts = 0;
-	ssize_t n;
-	int fd;
+	int rc = s->o.store->ops->get(s->o.store, "metadata", METADATA_MAX_BYTES, &text, err);
 
-	snprintf(path, sizeof(path), "%s/metadata", root);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	return sscanf(text, " { \"checkpoint-ts\" : %" SCNu64, &ts) == 1 ? ts : 0;
+	if (rc > 0 && text.len > 0 && sscanf(text.data, " { \"checkpoint-ts\" : %" SCNu64, &ts) == 1)
+		s->written_ts = ts;
+	ml_buf_fini(&text);
+	return rc < 0 ? -1 : 0;
 }
 
 /* ---- life ---- */
@@ -385,8 +388,9 @@ close_sink(struct ml_sink *base)
 
 	if (s == NULL)
 		return;
-	cleanup_free(s->cleanup);
-	if (!writer_free(s->writer))
+	if (s->o.store != NULL)
+		s->o.store->ops->stop(s->o.store);
+	if (!(writer_free(s->writer) & cleanup_free(s->cleanup)))
 		return;	/* a thread is stuck in the file system and still uses all this; the worker ends soon */
 	forget_all(s);
 	ml_tz_free(s->tz);
@@ -394,31 +398,12 @@ close_sink(struct ml_sink *base)
 	free(s);
 }
 
-/* The directory is there (made if need be) and a file can be written in it. */
 static int
-probe(const struct storage *s, struct ml_err *err)
+try_store(struct storage *s, struct ml_err *err)
 {
-	char name[64], path[DISK_PATH_MAX];
-	int fd;
-
-	if (disk_make_dirs(s->o.root, err) != 0)
-		return ml_err_wrap(err, ML_ErrFailToCreateExternalStorage, "failed to create external storage");
-	disk_tmp_name(name, sizeof(name), "test");
-	snprintf(path, sizeof(path), "%s/%s", s->o.root, name);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd < 0 || write(fd, "x", 1) != 1) {
-		int e = errno;
-
-		if (fd >= 0) {
-			close(fd);
-			unlink(path);
-		}
-		return ML_ERRF(err, ErrFailToCreateExternalStorage, e, "failed to create external storage: %s: %s", s->o.root,
-			strerror(e));
-	}
-	close(fd);
-	unlink(path);
-	return 0;
+	if (s->o.store->ops->probe(s->o.store, err) == 0 && read_metadata(s, err) == 0)
+		return 0;
+	return ml_err_wrap(err, ML_ErrFailToCreateExternalStorage, "failed to create external storage");
 }
 
 static int
@@ -432,12 +417,10 @@ open_sink(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *er
 	s->env = env;
 	if (storage_options_init(&s->o, env, err) != 0 ||
 		ml_tz_open(&s->tz, env->config != NULL && env->config->tz != NULL ? env->config->tz : "", err) != 0 ||
-		probe(s, err) != 0 || writer_new(&s->writer, env, &s->o, s->tz, err) != 0) {
+		try_store(s, err) != 0 || writer_new(&s->writer, env, &s->o, s->tz, err) != 0) {
 		close_sink(&s->base);
 		return -1;
 	}
-	disk_sweep(s->o.root);
-	s->written_ts = read_metadata(s->o.root);
 	s->written_ms = ml_now_ms();
 	s->cleanup = cleanup_new(&s->o, s->tz, env->object, ml_wall_ms());
 	*out = &s->base;
@@ -451,7 +434,7 @@ stats(struct ml_sink *base, uint64_t *bytes_out, uint64_t *errors)
 }
 
 const struct ml_sink_ops ml_sink_storage = {
-	.schemes = { "file" },
+	.schemes = { "file", "noop" },
 	.takes = ML_TAKES_MSGS,
 	.storage = true,
 	.check = check,

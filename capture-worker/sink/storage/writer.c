@@ -2,15 +2,14 @@
  * writer.c - data files.
  *
  * The sink stage's thread collects rows: up to BUFFER_BYTES of a file stay in memory, more goes to a temporary file, so the
- * batch they came from can be freed at once.  Closing (sync, rename, sync of the directory, index) is slow and belongs to
- * worker threads; all files of a table have the same worker, so its files become visible in order.
+ * batch they came from can be freed at once.  Closing (sync and rename, or upload; index) is slow and belongs to worker
+ * threads; all files of a table have the same worker, so its files become visible in order.
  *
  * A batch is durable when the last file that holds a row of it is closed: struct ticket counts those files.
  */
 #include "capture-worker/sink/storage/writer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -21,7 +20,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "capture-worker/sink/storage/disk.h"
+#include "capture-worker/sink/storage/store.h"
 #include "common/base/list.h"
 #include "common/run/log.h"
 #include "common/run/loop.h"
@@ -33,14 +32,14 @@
 #define BUFFERS_MAX (64u << 20)
 /* Temporary files open at a time; the one used longest ago is closed and opened again when rows for it come. */
 #define FDS_MAX 128
-/* worker-count bounds this too; a local disk gains nothing from more syncs at a time. */
-#define THREADS_MAX 4
+/* worker-count and the store bound this too. */
+#define THREADS_MAX 32
 /* Files a worker may have before it (sinks.md 4.6). */
 #define QUEUE_MAX 64
 /* A transaction that no row was seen of for so long is taken for ended. */
 #define IDLE_MS 1000
-/* Longest wait for the storage (sinks.md 1.10: 5 minutes a call). */
-#define FLUSH_MAX_MS (5 * 60 * 1000)
+/* Longest wait for a store that gets nothing done: a call's limit, and some time for the thread to say so. */
+#define STUCK_MS (STORE_CALL_MAX_MS + 10 * 1000)
 #define JOIN_MAX_S 2
 
 struct ticket {
@@ -52,12 +51,8 @@ struct file {
 	struct ml_list link;	/* open files, or a worker's queue */
 	struct ml_list used;	/* files with a descriptor, the least recently used first */
 	struct data_dir *dir;
-	char *tmp;		/* path of the temporary file; NULL: nothing on disk yet */
-	int fd;
+	struct spool spool;
 	bool full;		/* as large as wanted: closed at the next boundary */
-	char *buf;
-	size_t len, cap;
-	uint64_t bytes;
 	struct ticket **tickets;
 	size_t n_tickets, cap_tickets;
 };
@@ -117,10 +112,7 @@ must(void *p)
 static void
 file_free(struct file *f)
 {
-	if (f->fd >= 0)
-		close(f->fd);
-	free(f->tmp);
-	free(f->buf);
+	spool_fini(&f->spool);
 	free(f->tickets);
 	free(f);
 }
@@ -140,83 +132,36 @@ date_element(const struct writer *w, char out[16])
 		strftime(out, 16, formats[w->o->date], &tm);
 }
 
-static int
-file_error(const char *path, struct ml_err *err)
-{
-	int e = errno;
-
-	return ML_ERR(err, ErrStorageSinkSendFailed, e, path, strerror(e));
-}
-
-/* Makes the temporary file in dir if there is none, or opens it again. */
-static int
-file_open(struct file *f, const char *dir, const char *ext, struct ml_err *err)
-{
-	char name[96], base[16];
-	bool made = f->tmp != NULL;
-
-	if (f->fd >= 0)
-		return 0;
-	if (!made) {
-		struct ml_buf path = { 0 };
-
-		snprintf(base, sizeof(base), "CDC%s", ext);
-		disk_tmp_name(name, sizeof(name), base);
-		ml_buf_printf(&path, "%s/%s", dir, name);
-		f->tmp = path.data;
-	}
-	f->fd = open(f->tmp, O_WRONLY | O_APPEND | O_CLOEXEC | (made ? 0 : O_CREAT | O_EXCL), 0644);
-	return f->fd >= 0 ? 0 : file_error(f->tmp, err);
-}
-
-static int
-file_write_out(struct file *f, struct ml_err *err)
-{
-	if (disk_write(f->fd, f->buf, f->len) != 0)
-		return file_error(f->tmp, err);
-	f->len = 0;
-	return 0;
-}
-
 /* One file from temporary to final: sinks.md 4.8, steps 2 and 3. */
 static int
 file_close(struct writer *w, struct file *f, struct ml_err *err)
 {
+	struct store *s = w->o->store;
 	struct data_dir *d = f->dir;
-	char date[16], dir[DISK_PATH_MAX], meta[DISK_PATH_MAX + 8], name[64], final[DISK_PATH_MAX + 64];
+	char date[16], dir[STORE_PATH_MAX], meta[STORE_PATH_MAX + 8], name[64];
 	int rc;
 
 	date_element(w, date);
-	if (snprintf(dir, sizeof(dir), "%s%s", d->path, date) >= (int)sizeof(dir)) {
-		errno = ENAMETOOLONG;
-		return file_error(d->path, err);
-	}
+	if (snprintf(dir, sizeof(dir), "%s%s", d->path, date) >= (int)sizeof(dir))
+		return store_error(s, d->path, ENAMETOOLONG, strerror(ENAMETOOLONG), err);
 	snprintf(meta, sizeof(meta), "%s/meta", dir);
 	if (!d->known || strcmp(d->date, date) != 0) {
-		if (disk_make_dirs(meta, err) != 0 || disk_next_index(dir, w->o->ext, &d->next_index, err) != 0)
+		if (s->ops->prepare(s, dir, err) != 0 || store_next_index(s, dir, w->o->ext, &d->next_index, err) != 0)
 			return -1;
-		disk_sweep(dir);
 		strcpy(d->date, date);
 		d->known = true;
 	}
-	if (file_open(f, dir, w->o->ext, err) != 0 || file_write_out(f, err) != 0)
+	if (s->ops->settle(s, &f->spool, dir, w->o->ext, err) != 0)
 		return -1;
-	if (fsync(f->fd) != 0)
-		return file_error(f->tmp, err);
-	close(f->fd);
-	f->fd = -1;
 	do {
 		snprintf(name, sizeof(name), "CDC%0*" PRIu64 "%s", w->o->index_width, d->next_index++, w->o->ext);
-		snprintf(final, sizeof(final), "%s/%s", dir, name);
-		rc = disk_rename_new(f->tmp, final, err);
+		rc = s->ops->place(s, &f->spool, dir, name, err);
 	} while (rc == 1);
-	if (rc != 0 || disk_sync_dir(dir, err) != 0)
+	if (rc != 0)
 		return -1;
-	free(f->tmp);
-	f->tmp = NULL;
 	strcat(name, "\n");
 	/* Not synced: whoever finds it old or empty probes for the next free number. */
-	return disk_put(meta, "CDC.index", name, strlen(name), false, err);
+	return s->ops->put(s, meta, "CDC.index", name, strlen(name), false, err);
 }
 
 /* The first error is kept: nothing is said to be durable after it.  True if this is the first. */
@@ -255,12 +200,10 @@ finish(struct writer *w, struct file *f)
 
 	if (!atomic_load(&w->failed)) {
 		if (file_close(w, f, &err) == 0)
-			atomic_fetch_add(&w->bytes_out, f->bytes);
+			atomic_fetch_add(&w->bytes_out, f->spool.bytes);
 		else if (keep_error(w, &err) && w->env->fail != NULL)
 			w->env->fail(w->env->arg, &err);
 	}
-	if (f->tmp != NULL)
-		unlink(f->tmp);
 	for (size_t i = 0; i < f->n_tickets; i++)
 		ticket_down(w, f->tickets[i]);
 	file_free(f);
@@ -287,6 +230,7 @@ worker_main(void *arg)
 		pthread_mutex_lock(&w->lock);
 		me->n--;
 		w->pending--;
+		atomic_fetch_add(&w->o->store->moved, 1);
 		pthread_cond_broadcast(&w->done);
 	}
 	pthread_mutex_unlock(&w->lock);
@@ -320,10 +264,25 @@ wait_done(struct writer *w)
 	pthread_cond_timedwait(&w->done, &w->lock, &until);
 }
 
+/* A wait that may last as long as the store gets something done. */
+struct patience {
+	uint64_t moved, until_ms;
+};
+
+static bool
+patient(const struct writer *w, struct patience *p)
+{
+	uint64_t moved = atomic_load(&w->o->store->moved), now = ml_now_ms();
+
+	if (p->until_ms == 0 || moved != p->moved)
+		*p = (struct patience){ moved, now + STUCK_MS };
+	return now < p->until_ms;
+}
+
 static int
 hangs(struct writer *w, struct ml_err *err)
 {
-	ML_ERR(err, ErrStorageSinkSendFailed, ETIMEDOUT, w->o->root, "the storage does not answer");
+	store_error(w->o->store, "", ETIMEDOUT, "the storage does not answer", err);
 	keep_error(w, err);
 	return -1;
 }
@@ -333,10 +292,10 @@ static int
 file_give(struct writer *w, struct file *f, bool wait, struct ml_err *err)
 {
 	struct worker *to = &w->workers[f->dir->worker];
-	uint64_t until = ml_now_ms() + FLUSH_MAX_MS;
+	struct patience p = { 0 };
 
 	pthread_mutex_lock(&w->lock);
-	while (to->n >= QUEUE_MAX && wait && !atomic_load(&w->failed) && ml_now_ms() < until)
+	while (to->n >= QUEUE_MAX && wait && !atomic_load(&w->failed) && patient(w, &p))
 		wait_done(w);
 	if (to->n >= QUEUE_MAX || atomic_load(&w->failed)) {
 		pthread_mutex_unlock(&w->lock);
@@ -347,10 +306,10 @@ file_give(struct writer *w, struct file *f, bool wait, struct ml_err *err)
 	to->n++;
 	w->pending++;
 	/* The worker may free the file from here on, but not before the lock is given back. */
-	if (f->fd >= 0)
+	if (f->spool.fd >= 0)
 		w->n_fds--;
 	ml_list_remove(&f->used);
-	w->buffered -= f->cap;
+	w->buffered -= f->spool.cap;
 	w->n_full -= f->full;
 	f->dir->open = NULL;
 	pthread_cond_signal(&to->work);
@@ -379,7 +338,7 @@ file_new(struct writer *w, struct data_dir *d)
 	struct file *f = must(calloc(1, sizeof(*f)));
 
 	f->dir = d;
-	f->fd = -1;
+	f->spool.fd = -1;
 	ml_list_append(&w->files, &f->link);
 	ml_list_init(&f->used);
 	d->open = f;
@@ -390,28 +349,29 @@ file_new(struct writer *w, struct data_dir *d)
 static int
 spill(struct writer *w, struct file *f, struct ml_err *err)
 {
-	if (f->fd < 0) {
-		char date[16], dir[DISK_PATH_MAX];
+	if (f->spool.fd < 0 && !w->o->store->ops->discards) {
+		char date[16], dir[STORE_PATH_MAX];
 
 		if (w->n_fds >= FDS_MAX) {
 			struct file *old = ML_CONTAINER(w->used.next, struct file, used);
 
-			if (file_write_out(old, err) != 0)
+			if (spool_write_out(&old->spool, err) != 0)
 				return -1;
-			close(old->fd);
-			old->fd = -1;
+			close(old->spool.fd);
+			old->spool.fd = -1;
 			ml_list_remove(&old->used);
 			w->n_fds--;
 		}
 		date_element(w, date);
 		snprintf(dir, sizeof(dir), "%s%s", f->dir->path, date);
-		if ((f->tmp == NULL && disk_make_dirs(dir, err) != 0) || file_open(f, dir, w->o->ext, err) != 0)
+		if (spool_open(&f->spool, w->o->store, dir, w->o->ext, err) != 0)
 			return -1;
 		w->n_fds++;
 	}
 	ml_list_remove(&f->used);
-	ml_list_append(&w->used, &f->used);
-	return file_write_out(f, err);
+	if (f->spool.fd >= 0)
+		ml_list_append(&w->used, &f->used);
+	return spool_write_out(&f->spool, err);
 }
 
 static void
@@ -442,32 +402,30 @@ static int
 put_row(struct writer *w, struct data_dir *d, const char *text, size_t len, struct ml_err *err)
 {
 	struct file *f = d->open != NULL ? d->open : file_new(w, d);
+	struct spool *p = &f->spool;
 
 	file_ticket(f, w->now);
-	f->bytes += len;
-	if (f->bytes >= w->o->file_bytes && !f->full) {
+	p->bytes += len;
+	if (p->bytes >= w->o->file_bytes && !f->full) {
 		f->full = true;
 		w->n_full++;
 	}
-	if (f->len + len > BUFFER_BYTES && f->len > 0 && spill(w, f, err) != 0)
+	if (p->len + len > BUFFER_BYTES && p->len > 0 && spill(w, f, err) != 0)
 		return -1;
-	if (len >= BUFFER_BYTES) {
+	if (len >= BUFFER_BYTES)
 		/* Straight to the file: the row is larger than a buffer. */
-		if (spill(w, f, err) != 0)
-			return -1;
-		return disk_write(f->fd, text, len) == 0 ? 0 : file_error(f->tmp, err);
-	}
-	if (f->cap - f->len < len) {
-		size_t cap = f->cap > 0 ? f->cap : BUFFER_FIRST;
+		return spill(w, f, err) != 0 ? -1 : spool_append(p, text, len, err);
+	if (p->cap - p->len < len) {
+		size_t cap = p->cap > 0 ? p->cap : BUFFER_FIRST;
 
-		while (cap - f->len < len)
+		while (cap - p->len < len)
 			cap *= 2;
-		f->buf = must(realloc(f->buf, cap));
-		w->buffered += cap - f->cap;
-		f->cap = cap;
+		p->buf = must(realloc(p->buf, cap));
+		w->buffered += cap - p->cap;
+		p->cap = cap;
 	}
-	memcpy(f->buf + f->len, text, len);
-	f->len += len;
+	memcpy(p->buf + p->len, text, len);
+	p->len += len;
 	return 0;
 }
 
@@ -515,13 +473,13 @@ writer_tick(struct writer *w, struct ml_err *err)
 int
 writer_flush(struct writer *w, struct ml_err *err)
 {
-	uint64_t until = ml_now_ms() + FLUSH_MAX_MS;
+	struct patience p = { 0 };
 	bool done;
 
 	if (give_all(w, true, false, err) != 0)
 		return -1;
 	pthread_mutex_lock(&w->lock);
-	while (w->pending > 0 && !atomic_load(&w->failed) && ml_now_ms() < until)
+	while (w->pending > 0 && !atomic_load(&w->failed) && patient(w, &p))
 		wait_done(w);
 	done = w->pending == 0;
 	pthread_mutex_unlock(&w->lock);
@@ -593,7 +551,9 @@ writer_new(struct writer **out, const struct ml_sink_env *env, const struct stor
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->done, &attr);
 	pthread_condattr_destroy(&attr);
-	w->n_workers = o->workers < THREADS_MAX ? o->workers : THREADS_MAX;
+	w->n_workers = o->workers < o->store->ops->threads ? o->workers : o->store->ops->threads;
+	if (w->n_workers > THREADS_MAX)
+		w->n_workers = THREADS_MAX;
 	for (unsigned i = 0; i < w->n_workers; i++) {
 		struct worker *k = &w->workers[i];
 		int rc;
@@ -622,7 +582,7 @@ writer_free(struct writer *w)
 
 	if (w == NULL)
 		return true;
-	ML_ERR(&closed, ErrStorageSinkSendFailed, 0, w->o->root, "the sink is closed");
+	store_error(w->o->store, "", 0, "the sink is closed", &closed);
 	pthread_mutex_lock(&w->lock);
 	w->stop = true;
 	if (!atomic_load(&w->failed)) {
@@ -634,6 +594,7 @@ writer_free(struct writer *w)
 		if (w->workers[i].runs)
 			pthread_cond_signal(&w->workers[i].work);
 	pthread_mutex_unlock(&w->lock);
+	w->o->store->ops->stop(w->o->store);
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += JOIN_MAX_S;
 	for (unsigned i = 0; i < w->n_workers; i++)

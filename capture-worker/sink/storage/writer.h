@@ -21,7 +21,7 @@ bool writer_free(struct writer *w);
 /* An error of the sink's own: nothing is said to be durable any more. */
 void writer_fail(struct writer *w, const struct ml_err *err);
 
-/* The directory of this path ("<root>/db/table/<version>"); belongs to the writer until writer_forget. */
+/* The directory of this path ("db/table/<version>"); belongs to the writer until writer_forget. */
 struct data_dir *writer_dir(struct writer *w, const char *path, const char *db, const char *table);
 /* Drops all directories; nothing may be open: after writer_flush. */
 void writer_forget(struct writer *w);

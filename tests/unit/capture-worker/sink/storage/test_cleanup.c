@@ -14,8 +14,10 @@
 
 #include "capture-worker/sink/storage/cleanup.h"
 #include "capture-worker/sink/storage/disk.h"
+#include "capture-worker/sink/storage/store_file.h"
 
 static char root[64];
+static struct store folder;
 
 static int
 remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -163,8 +165,9 @@ follows_no_links_and_obeys_a_stop(void **state)
 static struct cleanup *
 start(uint32_t days, enum storage_date date, const char *spec, const struct ml_tz *tz, uint64_t wall_ms)
 {
-	struct storage_options o = { .root = root, .expire_days = days, .date = date };
+	struct storage_options o = { .store = &folder, .expire_days = days, .date = date };
 
+	folder = (struct store){ .ops = &store_file, .name = root };
 	assert_null(cron_parse(&o.cleanup_cron, spec));
 	return cleanup_new(&o, tz, "cf/0", wall_ms);
 }

@@ -83,10 +83,8 @@ failures(struct env *e)
 }
 
 static int
-try_open(struct env *e, const char *dir, const char *query, const char *config, struct ml_err *err)
+try_open_uri(struct env *e, const char *uri, const char *config, struct ml_err *err)
 {
-	char text[512];
-
 	memset(e, 0, sizeof(*e));
 	pthread_mutex_init(&e->lock, NULL);
 	ml__changefeed_spec__init(&e->spec);
@@ -94,15 +92,23 @@ try_open(struct env *e, const char *dir, const char *query, const char *config, 
 	e->config.tz = (char *)"UTC";
 	e->spec.id = (char *)"cf";
 	e->spec.sink_config_json = (char *)config;
-	snprintf(text, sizeof(text), "file://%s%s", dir, query);
-	assert_int_equal(ml_uri_parse(&e->uri, text, NULL), 0);
+	assert_int_equal(ml_uri_parse(&e->uri, uri, NULL), 0);
 	e->env = (struct ml_sink_env){ .spec = &e->spec, .config = &e->config, .uri = e->uri, .object = "cf/0", .protocol = protocol,
 		.arg = e, .durable = on_durable, .fail = on_fail };
-	e->ops = ml_sink_for("file", err);
+	e->ops = ml_sink_for(e->uri->scheme, err);
 	assert_non_null(e->ops);
 	if (e->ops->check(&e->env, err) != 0 || e->ops->open(&e->s, &e->env, err) != 0)
 		return -1;
 	return 0;
+}
+
+static int
+try_open(struct env *e, const char *dir, const char *query, const char *config, struct ml_err *err)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "file://%s%s", dir, query);
+	return try_open_uri(e, text, config, err);
 }
 
 static void
@@ -544,6 +550,31 @@ more_tables_than_descriptors(void **state)
 }
 
 static void
+noop_takes_everything_and_keeps_nothing(void **state)
+{
+	static char row[300000];
+	struct ml_schema *t = table("db", "t", "a", 7);
+	struct ml_ddl ddl = { .db = { "db", 2 }, .table = { "t", 1 }, .query = { "create", 6 }, .action = 3, .commit_ts = 9, .schema = t };
+	struct env e;
+	struct ml_err err;
+
+	(void)state;
+	memset(row, 'x', sizeof(row));
+	assert_int_equal(try_open_uri(&e, "noop://any/where?file-size=1048576", NONE, &err), 0);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(put(&e, t, row, i % 2 == 0 ? sizeof(row) : 10, true, &err), 0);
+	flush(&e);
+	assert_int_equal(durable(&e), 20);
+	assert_int_equal(e.ops->ddl(e.s, &ddl, NULL, false, &err), 0);
+	put_text(&e, t, "more");
+	flush(&e);
+	assert_int_equal(durable(&e), 21);
+	close_env(&e);
+	assert_no_file("any");
+	ml_schema_unref(t);
+}
+
+static void
 the_metadata_file_never_goes_back(void **state)
 {
 	struct env e;
@@ -742,6 +773,7 @@ main(void)
 		TEST(no_name_leaves_its_directory),
 		TEST(a_transaction_is_in_one_file_and_large_files_are_closed_by_themselves),
 		TEST(more_tables_than_descriptors),
+		TEST(noop_takes_everything_and_keeps_nothing),
 		TEST(the_metadata_file_never_goes_back),
 		TEST(nothing_is_durable_when_the_storage_fails),
 		TEST(old_leftovers_are_swept),
