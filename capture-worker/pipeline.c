@@ -11,6 +11,7 @@
 #include "capture-worker/progress.h"
 #include "capture-worker/queue.h"
 #include "capture-worker/quota.h"
+#include "capture-worker/shaper/shaper.h"
 #include "capture-worker/source/source.h"
 #include "common/run/log.h"
 #include "common/run/loop.h"
@@ -29,6 +30,7 @@ struct ml_pipeline {
 	struct ml_sink_env sink_env;
 	const struct ml_source_ops *source_ops;
 	struct ml_source *source;
+	struct ml_shaper *shaper;	/* NULL: the sink takes nothing */
 	struct ml_dispatcher *dispatcher;
 	struct ml_encoder *encoder;
 	struct ml_sink *sink;
@@ -225,6 +227,8 @@ encode_batch(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 	if (b->n_rows == 0)
 		return 0;
 	ml_split_updates(b, p->plan.raw_change_event);
+	if (ml_shaper_rows(p->shaper, b, err) != 0)
+		return -1;
 	if (p->plan.sink->topics)
 		for (uint32_t i = 0; i < b->n_rows; i++)
 			if (ml_dispatcher_row(p->dispatcher, &b->rows[i], err) != 0)
@@ -319,6 +323,11 @@ take_batch(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 		ml_progress_durable(p->progress, seq);
 		return 0;
 	}
+	/* Where nothing is encoded, rows go as they are. */
+	if (p->encoder == NULL && p->shaper != NULL && ml_shaper_rows(p->shaper, b, err) != 0) {
+		ml_batch_free(b);
+		return -1;
+	}
 	return p->plan.sink->write(p->sink, b, err);
 }
 
@@ -377,6 +386,9 @@ open_encoder(struct ml_pipeline *p, struct ml_err *err)
 		.now_ms = ml_wall_ms,
 	};
 
+	if (p->plan.sink->takes != ML_TAKES_NOTHING &&
+		ml_shaper_new(&p->shaper, p->env.spec, p->plan.sink->topics, err) != 0)
+		return -1;
 	if (p->plan.encoder == NULL)
 		return 0;
 	if (ml_dispatcher_new(&p->dispatcher, p->env.spec, p->plan.topic, p->plan.encoder->name, p->plan.sink->open_topic,
@@ -560,6 +572,7 @@ ml_pipeline_free(struct ml_pipeline *p)
 	if (p->encoder != NULL)
 		p->encoder->ops->close(p->encoder);
 	ml_dispatcher_free(p->dispatcher);
+	ml_shaper_free(p->shaper);
 	ml_filter_free(p->filter);
 	ml_plan_fini(&p->plan);
 	ml_progress_free(p->progress);

@@ -7,6 +7,7 @@
 
 #include "capture-worker/plan.h"
 #include "capture-worker/progress.h"
+#include "capture-worker/shaper/shaper.h"
 #include "capture-worker/source/source.h"
 #include "common/run/log.h"
 #include "common/run/loop.h"
@@ -106,12 +107,41 @@ log_fail(void *arg, const struct ml_err *err)
 	ml_log_err(ML_WARN, arg, err, "sink failed while being tried");
 }
 
-/* Really opens the sink and closes it again; routing is checked against the tables before anything connects. */
+/* Do the rules fit the tables?  Nothing is connected. */
+static int
+check_tables(struct probe *p, struct ml_err *err)
+{
+	struct ml_dispatcher *d = NULL;
+	struct ml_shaper *shaper = NULL;
+	int rc = -1;
+
+	if (p->plan.sink->takes == ML_TAKES_NOTHING)
+		return 0;
+	if (ml_shaper_new(&shaper, p->spec, p->plan.sink->topics, err) != 0)
+		return -1;
+	if (p->plan.encoder != NULL &&
+		ml_dispatcher_new(&d, p->spec, p->plan.topic, p->plan.encoder->name, NULL, NULL, err) != 0)
+		goto out;
+	for (size_t i = 0; i < p->facts.n_tables; i++) {
+		struct ml_schema *t = p->facts.tables[i];
+
+		if (!ml_filter_table(p->filter, t->db.s, t->db.len, t->table.s, t->table.len))
+			continue;
+		if ((d != NULL && ml_dispatcher_check(d, t, err) != 0) || ml_shaper_check(shaper, t, err) != 0)
+			goto out;
+	}
+	rc = 0;
+out:
+	ml_dispatcher_free(d);
+	ml_shaper_free(shaper);
+	return rc;
+}
+
+/* Really opens the sink and closes it again; what is written of each table is checked before anything connects. */
 static int
 check_sink(struct probe *p, struct ml_err *err)
 {
 	struct ml_sink_env env = ml_plan_sink_env(&p->plan, p->spec, p->config, p->object);
-	struct ml_dispatcher *d = NULL;
 	struct ml_encoder *e = NULL;
 	struct ml_sink *s = NULL;
 	int rc;
@@ -119,22 +149,8 @@ check_sink(struct probe *p, struct ml_err *err)
 	env.arg = (void *)p->object;
 	env.durable = ignore_durable;
 	env.fail = log_fail;
-	if (p->plan.sink->check(&env, err) != 0)
+	if (p->plan.sink->check(&env, err) != 0 || check_tables(p, err) != 0)
 		return -1;
-	if (p->plan.encoder != NULL) {
-		if (ml_dispatcher_new(&d, p->spec, p->plan.topic, p->plan.encoder->name, NULL, NULL, err) != 0)
-			return -1;
-		for (size_t i = 0; i < p->facts.n_tables; i++) {
-			struct ml_schema *t = p->facts.tables[i];
-
-			if (ml_filter_table(p->filter, t->db.s, t->db.len, t->table.s, t->table.len) &&
-				ml_dispatcher_check(d, t, err) != 0) {
-				ml_dispatcher_free(d);
-				return -1;
-			}
-		}
-		ml_dispatcher_free(d);
-	}
 	rc = p->plan.sink->open(&s, &env, err);
 	if (rc == 0 && p->plan.encoder != NULL) {
 		struct ml_encoder_env encoder_env = {

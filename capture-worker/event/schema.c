@@ -33,6 +33,8 @@ ml_schema_unref(struct ml_schema *s)
 		s->encoder_free(s->encoder);
 	if (s->route_free != NULL)
 		s->route_free(s->route);
+	if (s->shape_free != NULL)
+		s->shape_free(s->shape);
 	ml_arena_fini(&s->arena);
 	free(s);
 }

@@ -91,6 +91,9 @@ struct ml_schema {
 	/* The same for the dispatcher. */
 	void *route;
 	void (*route_free)(void *);
+	/* And for the shaper. */
+	void *shape;
+	void (*shape_free)(void *);
 };
 
 /* An empty schema with one reference; fill it (names and arrays from its arena), then call ml_schema_finish. */

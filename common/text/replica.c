@@ -12,6 +12,7 @@ enum type {
 	OBJECT,		/* its members have rows of their own */
 	OBJECTS,	/* the same, an array of them; rows are named x[].y */
 	KEPT,		/* as OBJECT, but stored whole: a sink may know more members than this table */
+	KEPTS,		/* the same, an array of them */
 };
 
 enum { STORED = 1 };	/* accepted and stored; this build has nothing that it could change */
@@ -93,6 +94,12 @@ static const struct row rows[] = {
 	{ "sink.column-selectors", OBJECTS, NULL, ANY, 0, "Columns to send: the first rule that matches decides." },
 	{ "sink.column-selectors[].matcher", STRS, NULL, ANY, 0, "Table patterns." },
 	{ "sink.column-selectors[].columns", STRS, NULL, ANY, 0, "Column patterns, `!` in front excludes." },
+	{ "sink.mask", KEPTS, NULL, ANY, 0, "Values to hide, Millrace's own; see shaping.md." },
+	{ "sink.mask[].matcher", STRS, NULL, ANY, 0, "Table patterns." },
+	{ "sink.mask[].columns", STRS, NULL, ANY, 0, "Column patterns, `!` in front excludes." },
+	{ "sink.mask[].method", STR, NULL, ANY, 0, "`hash` with `salt`, `truncate` with `length`, `constant` with `value`." },
+	{ "sink.mask[].salt", STR, NULL, ANY, 0, "Secret text in front of what is hashed." },
+	{ "sink.mask[].length", UINT, NULL, ANY, 0, "Characters that remain." },
 	{ "sink.transaction-atomicity", STR, "none", ANY, 0, "`none`, or `table` for files; the URI's wins." },
 	{ "sink.encoder-concurrency", INT, "32", FROM(0, ErrSinkInvalidConfig), STORED, "Encoding threads; a changefeed has one." },
 	{ "sink.terminator", STR, "\\r\\n", ANY, 0, "End of a row in files." },
@@ -185,7 +192,13 @@ member(const struct ml_json *obj, const char *name, size_t len)
 static bool
 has_members(enum type t)
 {
-	return t == OBJECT || t == OBJECTS || t == KEPT;
+	return t == OBJECT || t == OBJECTS || t == KEPT || t == KEPTS;
+}
+
+static bool
+is_list(enum type t)
+{
+	return t == OBJECTS || t == KEPTS;
 }
 
 static void
@@ -203,6 +216,7 @@ type_of(const struct row *r, const char *name, const struct ml_json *v, const ch
 	static const enum ml_json_kind kinds[] = {
 		[BOOL] = ML_JK_BOOL, [INT] = ML_JK_I64, [UINT] = ML_JK_U64, [STR] = ML_JK_STR, [STRS] = ML_JK_STRS, [UINTS] = ML_JK_U64S,
 		[DURATION] = ML_JK_STR, [OBJECT] = ML_JK_OBJECT, [OBJECTS] = ML_JK_ARRAY, [KEPT] = ML_JK_OBJECT,
+		[KEPTS] = ML_JK_ARRAY,
 	};
 	struct ml_json_field f = { name, kinds[r->type], 0 };
 	struct ml_json alone = *v, holder = { .type = ML_JSON_OBJECT, .child = &alone, .n = 1 };
@@ -232,9 +246,9 @@ types_of(const struct ml_json *doc, const char *section, const char *called, str
 			return -1;
 		if (!has_members(rows[i].type))
 			continue;
-		below(in, sizeof(in), section, name, rows[i].type == OBJECTS ? "[]" : "");
+		below(in, sizeof(in), section, name, is_list(rows[i].type) ? "[]" : "");
 		below(path, sizeof(path), called, name, "");
-		if (rows[i].type != OBJECTS) {
+		if (!is_list(rows[i].type)) {
 			if (types_of(v, in, path, a, err) < 0)
 				return -1;
 			continue;
@@ -307,7 +321,7 @@ ml_replica_ranges(const struct ml_json *doc, const char *section, struct ml_err 
 
 		if (v == NULL)
 			continue;
-		if (rows[i].type == OBJECTS)
+		if (is_list(rows[i].type))
 			continue;	/* rules of their own: their stages judge them */
 		if (range_of(&rows[i], v, err) < 0)
 			return -1;
@@ -401,7 +415,7 @@ void
 ml_replica_doc(struct ml_buf *out)
 {
 	static const char *const types[] = { "boolean", "integer", "integer", "string", "list of strings", "list of integers",
-		"duration", "table", "list of tables", "table" };
+		"duration", "table", "list of tables", "table", "list of tables" };
 
 	ml_buf_puts(out, "\n# Settings of a changefeed\n\n"
 		"In `replica_config` of the body that creates or updates a changefeed, as JSON with the names of the changefeed file: "

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOW = ["common/base", "common/text", "common/run", "proto"]
 EVENT = [*LOW, "capture-worker/event", "capture-worker/quota", "capture-worker/progress", "capture-worker/queue"]
 STAGES = [f"capture-worker/{stage}" for stage in
-          ("source", "mounter", "filter", "dispatcher", "encoder", "sink", "sorter", "redo")]
+          ("source", "mounter", "filter", "dispatcher", "encoder", "shaper", "sink", "sorter", "redo")]
 
 MAY = {
     "common/base": [],
@@ -35,7 +35,7 @@ MAY = {
     "capture-worker/source": [*EVENT, "capture-worker/mounter", "capture-worker/filter"],
     # Topics are opened by the sink for the dispatcher.
     "capture-worker/sink": [*EVENT, "capture-worker/dispatcher"],
-    **{f"capture-worker/{stage}": EVENT for stage in ("mounter", "filter", "dispatcher", "encoder", "sorter", "redo")},
+    **{f"capture-worker/{stage}": EVENT for stage in ("mounter", "filter", "dispatcher", "encoder", "shaper", "sorter", "redo")},
     "capture-worker": [*EVENT, *STAGES],
 }
 

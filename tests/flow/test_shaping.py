@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""MariaDB to Kafka and files: what is taken away, masked or renamed on the way, and what is refused when it is asked for."""
+import hashlib
+
+from lib import decode, parts
+from lib.case import Case, main
+from lib.kafka import Kafka
+from lib.mariadb import MariaDB
+from lib.server import Millrace
+
+
+def hashed(text, salt="pepper"):
+    return hashlib.sha256((salt + text).encode()).hexdigest()
+
+
+class Shaping(Case):
+    @classmethod
+    def setUpParts(cls):
+        cls.kafka = Kafka()
+        cls.db = MariaDB()
+        cls.server = Millrace(cls.db)
+
+    def to_kafka(self, name, rule, protocol="canal-json", query="", **sink_config):
+        self.server.create(name, f"kafka://{self.kafka.address}/{name}?protocol={protocol}&partition-num=3{query}",
+                           filter_rules=[rule], sink_config=sink_config)
+
+    def to_files(self, name, rule, query="", **sink_config):
+        root = parts.temp_dir("files")
+        self.server.create(name, f"file://{root}?protocol=canal-json&flush-interval=2s{query}", filter_rules=[rule],
+                           sink_config=sink_config)
+        return root
+
+    def refused(self, rule, code, *words, protocol="canal-json", query="", **sink_config):
+        """A create with these settings is answered with the code and the words."""
+        answer = self.server.api("POST", "/api/v1/changefeeds", {
+            "changefeed_id": "refused", "filter_rules": [rule], "sink_config": sink_config,
+            "sink_uri": f"kafka://{self.kafka.address}/refused?protocol={protocol}{query}"})
+        self.assertEqual(answer.json()["error_code"], f"CDC:{code}", answer.text())
+        for word in words:
+            self.assertIn(word, answer.json()["error_msg"])
+
+    def rows(self, name, protocol="canal-json"):
+        self.server.wait_caught_up(name)
+        return [e for e in decode.of_messages(self.kafka.messages(name), protocol) if e.kind == decode.ROW]
+
+    def test_columns_leave_as_the_rules_say(self):
+        self.db.run("CREATE DATABASE sel", """CREATE TABLE sel.u (id INT PRIMARY KEY, mail VARCHAR(60) UNIQUE, name VARCHAR(20),
+            pay DECIMAL(8,2) NOT NULL, pw BLOB)""", "CREATE TABLE sel.free (id INT PRIMARY KEY, name VARCHAR(20))")
+        rules = {
+            "column-selectors": [{"matcher": ["sel.u"], "columns": ["*", "!PW"]}],
+            "mask": [{"matcher": ["sel.u"], "columns": ["mail"], "method": "hash", "salt": "pepper"},
+                     {"matcher": ["sel.u"], "columns": ["name"], "method": "truncate", "length": 2},
+                     {"matcher": ["sel.u"], "columns": ["pay"], "method": "constant", "value": 0}]}
+        self.to_kafka("canal", "sel.*", **rules, dispatchers=[{"matcher": ["sel.u"], "partition": "columns", "columns": ["mail"]}])
+        self.to_kafka("open", "sel.*", "open-protocol", **rules)
+        root = self.to_files("files", "sel.*", **rules)
+        self.db.run("SET NAMES utf8mb4", "INSERT INTO sel.u VALUES (1, 'a@b', 'häns', 12.5, 'secret'), (2, 'c@d', NULL, 3, NULL)",
+                    "UPDATE sel.u SET name = 'otto', pw = 'other' WHERE id = 1", "UPDATE sel.u SET mail = 'e@f' WHERE id = 1",
+                    "DELETE FROM sel.u WHERE id = 2", "INSERT INTO sel.free VALUES (1, 'whole')")
+        first = {"id": "1", "mail": hashed("a@b"), "name": "hä", "pay": "0.00"}
+        second = {"id": "2", "mail": hashed("c@d"), "name": None, "pay": "0.00"}
+        third = {**first, "name": "ot"}
+        moved = {**third, "mail": hashed("e@f")}
+        want = [("INSERT", first), ("INSERT", second), ("UPDATE", third), ("DELETE", third), ("INSERT", moved), ("DELETE", second)]
+        events = self.rows("canal")
+        by_ts = sorted((e for e in events if e.table == "u"), key=lambda e: e.ts)
+        # Rows go by the hash, so keys have partitions of their own and only their own order.
+        self.assertEqual(sorted((e.type, sorted(e.data.items(), key=str)) for e in by_ts),
+                         sorted((t, sorted(d.items(), key=str)) for t, d in want))
+        for mail in (first["mail"], second["mail"], moved["mail"]):
+            self.assertEqual(len({e.partition for e in by_ts if e.data["mail"] == mail}), 1)
+        self.assertEqual([e.old for e in by_ts if e.type == "UPDATE"], [first])
+        self.assertNotIn("pw", by_ts[0].raw["sqlType"])
+        self.assertEqual([e.data for e in events if e.table == "free"], [{"id": "1", "name": "whole"}])
+        opened = [e for e in self.rows("open", "open-protocol") if e.table == "u"]
+        self.assertEqual([(e.type, e.data["mail"]) for e in opened], [(t, d["mail"]) for t, d in want])
+        self.assertEqual(opened[2].raw["p"]["name"]["v"], "hä")
+        self.assertTrue(all("pw" not in e.data for e in opened))
+        self.server.wait_caught_up("files")
+        stored = [e for e in decode.storage(root) if e.table == "u"]
+        self.assertEqual([(e.type, e.data) for e in stored], want)
+
+    def test_rules_that_do_not_fit_are_refused(self):
+        self.db.run("CREATE DATABASE bad", "CREATE TABLE bad.t (id INT PRIMARY KEY, k VARCHAR(9) UNIQUE, v VARCHAR(9), n INT)")
+        selector = lambda *columns: [{"matcher": ["bad.*"], "columns": list(columns)}]
+        mask = lambda **rule: [{"matcher": ["bad.*"], **rule}]
+        self.refused("bad.*", "ErrColumnSelectorFailed", "bad.t", **{"column-selectors": selector("v", "n")})
+        self.refused("bad.*", "ErrColumnSelectorFailed", "bad.t", "column: v", **{"column-selectors": selector("id")},
+                     dispatchers=[{"matcher": ["bad.*"], "partition": "columns", "columns": ["v"]}])
+        self.refused("bad.*", "ErrFilterRuleInvalid", "unexpected special character", **{"column-selectors": selector("a.b")})
+        self.refused("bad.*", "ErrColumnMaskFailed", "column n", mask=mask(columns=["n"], method="hash", salt="x"))
+        self.refused("bad.*", "ErrColumnMaskFailed", "column k", "key", mask=mask(columns=["k"], method="truncate", length=1))
+        self.refused("bad.*", "ErrColumnMaskFailed", "salt", mask=mask(columns=["v"], method="hash"))
+
+    def test_a_definition_that_no_longer_fits_stops_the_changefeed(self):
+        self.db.run("CREATE DATABASE late", "CREATE TABLE late.t (id INT PRIMARY KEY, v VARCHAR(9))")
+        self.to_kafka("late", "late.*", mask=[{"matcher": ["late.*"], "columns": ["v"], "method": "truncate", "length": 1}])
+        self.db.run("INSERT INTO late.t VALUES (1, '12')", "ALTER TABLE late.t MODIFY v INT", "INSERT INTO late.t VALUES (2, 3)")
+        detail = self.server.wait_state("late", "failed", 60)
+        self.assertEqual(detail["error"]["code"], "CDC:ErrColumnMaskFailed")
+        self.assertIn("column v of table late.t", detail["error"]["message"])
+        self.server.remove("late")
+
+
+if __name__ == "__main__":
+    main()
