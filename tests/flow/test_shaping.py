@@ -51,9 +51,10 @@ class Shaping(Case):
             "mask": [{"matcher": ["sel.u"], "columns": ["mail"], "method": "hash", "salt": "pepper"},
                      {"matcher": ["sel.u"], "columns": ["name"], "method": "truncate", "length": 2},
                      {"matcher": ["sel.u"], "columns": ["pay"], "method": "constant", "value": 0}]}
-        self.to_kafka("canal", "sel.*", **rules, dispatchers=[{"matcher": ["sel.u"], "partition": "columns", "columns": ["mail"]}])
+        self.to_kafka("canal", "sel.*", query="&enable-tidb-extension=true", **rules,
+                      dispatchers=[{"matcher": ["sel.u"], "partition": "columns", "columns": ["mail"]}])
         self.to_kafka("open", "sel.*", "open-protocol", **rules)
-        root = self.to_files("files", "sel.*", **rules)
+        root = self.to_files("files", "sel.*", "&enable-tidb-extension=true", **rules)
         self.db.run("SET NAMES utf8mb4", "INSERT INTO sel.u VALUES (1, 'a@b', 'häns', 12.5, 'secret'), (2, 'c@d', NULL, 3, NULL)",
                     "UPDATE sel.u SET name = 'otto', pw = 'other' WHERE id = 1", "UPDATE sel.u SET mail = 'e@f' WHERE id = 1",
                     "DELETE FROM sel.u WHERE id = 2", "INSERT INTO sel.free VALUES (1, 'whole')")
