@@ -4,18 +4,11 @@
  */
 #ifndef ML_WORKER_DISPATCHER_DISPATCHER_H
 #define ML_WORKER_DISPATCHER_DISPATCHER_H
-#include <stdatomic.h>
-
 #include "capture-worker/event/batch.h"
 #include "capture-worker/event/ddl.h"
+#include "capture-worker/event/topic.h"
 #include "common/base/err.h"
 #include "proto/shard.pb-c.h"
-
-struct ml_topic {
-	struct ml_text name;
-	atomic_int partitions;	/* > 0 */
-	void *sink;		/* the sink's own handle (rd_kafka_topic_t); set by it in open_topic */
-};
 
 /*
  * How the dispatcher learns of a topic the first time: the sink looks it up or creates it and fills partitions and sink.

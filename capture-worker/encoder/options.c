@@ -270,6 +270,83 @@ ml_encoder_opts_fini(struct ml_encoder_opts *opts)
 	opts->csv.null = NULL;
 }
 
+/* Settings first, then what the uri says over them; heap, NULL if there is none or it is empty. */
+static int
+both_text(json_object *obj, const struct ml_uri *uri, const char *key, char **v, struct ml_err *err)
+{
+	const char *in_uri = uri != NULL ? ml_uri_get(uri, key) : NULL, *s = in_uri;
+	json_object *m = member(obj, key);
+
+	if (m != NULL && !json_object_is_type(m, json_type_string))
+		return ML_ERRF(err, ErrCodecInvalidConfig, 0, "codec invalid config: %s is not a string", key);
+	if (m != NULL && in_uri == NULL)
+		s = json_object_get_string(m);
+	*v = s != NULL && s[0] != '\0' ? strdup(s) : NULL;
+	return 0;
+}
+
+/* One of two words; nothing is the first one. */
+static int
+both_choice(json_object *obj, const struct ml_uri *uri, const char *key, const char *first, const char *second, bool *is_second,
+	struct ml_err *err)
+{
+	char *v;
+	int rc = 0;
+
+	if (both_text(obj, uri, key, &v, err) < 0)
+		return -1;
+	*is_second = v != NULL && strcmp(v, second) == 0;
+	if (v != NULL && !*is_second && strcmp(v, first) != 0)
+		rc = ML_ERRF(err, ErrCodecInvalidConfig, 0, "codec invalid config: %s value could only be \"%s\" or \"%s\"", key,
+			first, second);
+	free(v);
+	return rc;
+}
+
+static int
+read_avro(struct ml_avro_opts *o, const struct ml_encoder_env *env, json_object *sink, struct ml_err *err)
+{
+	json_object *kafka = member(sink, "kafka-config"), *codec = member(kafka, "codec-config");
+	const struct ml_uri *uri = env->sink_uri;
+
+	if (both_text(sink, uri, "schema-registry", &o->registry, err) < 0 ||
+		both_choice(codec, uri, "avro-decimal-handling-mode", "precise", "string", &o->decimal_text, err) < 0 ||
+		both_choice(codec, uri, "avro-bigint-unsigned-handling-mode", "long", "string", &o->bigint_text, err) < 0 ||
+		both_bool(codec, uri, "avro-enable-watermark", &o->watermark, err) < 0)
+		return -1;
+	if (member(kafka, "glue-schema-registry-config") != NULL)
+		return ML_ERR(err, ErrCodecInvalidConfig, 0, "an AWS Glue schema registry is not supported");
+	if (o->registry == NULL)
+		return ML_ERR(err, ErrCodecInvalidConfig, 0, "Avro protocol requires parameter \"schema-registry\"");
+	if (env->spec->force_replicate)
+		return ML_ERR(err, ErrCodecInvalidConfig, 0,
+			"force-replicate must be disabled, when using avro protocol");
+	return 0;
+}
+
+int
+ml_avro_opts_read(struct ml_avro_opts *opts, const struct ml_encoder_env *env, struct ml_err *err)
+{
+	json_object *sink;
+	int rc;
+
+	*opts = (struct ml_avro_opts){ 0 };
+	if (parse_config(&sink, env->spec, err) < 0)
+		return -1;
+	rc = read_avro(opts, env, sink, err);
+	json_object_put(sink);
+	return rc;
+}
+
+void
+ml_avro_opts_fini(struct ml_avro_opts *opts)
+{
+	if (opts->registry != NULL)
+		explicit_bzero(opts->registry, strlen(opts->registry));
+	free(opts->registry);
+	opts->registry = NULL;
+}
+
 int
 ml_encoder_raw_change_event(const Ml__ChangefeedSpec *spec, bool storage, bool *raw, struct ml_err *err)
 {

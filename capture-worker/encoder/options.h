@@ -44,6 +44,21 @@ struct ml_encoder_opts {
 int ml_encoder_opts_read(struct ml_encoder_opts *opts, const struct ml_encoder_env *env, struct ml_err *err);
 void ml_encoder_opts_fini(struct ml_encoder_opts *opts);
 
+/* Of avro (protocols.md 8). */
+struct ml_avro_opts {
+	char *registry;		/* URL of the schema registry, as given; heap */
+	bool decimal_text;	/* avro-decimal-handling-mode=string */
+	bool bigint_text;	/* avro-bigint-unsigned-handling-mode=string */
+	bool watermark;		/* avro-enable-watermark, for tests of consumers */
+};
+
+/*
+ * ErrCodecInvalidConfig: no schema registry, a Glue one, an unknown mode, or force_replicate.  opts is yours to fini, also after
+ * an error.
+ */
+int ml_avro_opts_read(struct ml_avro_opts *opts, const struct ml_encoder_env *env, struct ml_err *err);
+void ml_avro_opts_fini(struct ml_avro_opts *opts);
+
 /*
  * output-raw-change-event of kafka-config (or of cloud-storage-config if storage): true switches the splitting of UPDATEs off.
  * It stands in sink_config only.  ErrCodecInvalidConfig.

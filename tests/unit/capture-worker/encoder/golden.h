@@ -2,13 +2,13 @@
  * golden.h - reads a golden case (tables, rows, DDL as lines of text), runs an encoder over it and compares with what is
  * wanted.  For test programs only; the text is trusted.
  *
- *	table NAME "db" "table"			starts a definition; a later one of the same NAME replaces it
- *	col "name" "int(10) unsigned" [notnull] [virtual] [generated]
+ *	table NAME "db" "table" [id N] [version TS]	starts a definition; a later one of the same NAME replaces it
+ *	col "name" "int(10) unsigned" [notnull] [virtual] [generated] [default "text"] [charset "name" "collation"] [id N]
  *	index "name" [primary] [unique] "col"...
  *	insert|update|delete NAME COMMIT_TS	one row; then its images:
  *	- VALUE...	before			+ VALUE...	after
  *	flush					a batch ends (also at a DDL, a watermark and the end)
- *	ddl COMMIT_TS ACTION "db" "table" "query"
+ *	ddl COMMIT_TS ACTION "db" "table" "query" [after NAME] [before NAME]	definitions after and before it
  *	watermark TS
  *	partition N				of the rows that follow; 0 at first
  * VALUE: NULL, _ (absent), a number, or text in double quotes with \n \r \t \" \\ \xNN.
@@ -39,6 +39,7 @@ struct golden {
 	struct ml_encoder *e;
 	struct ml_uri *uri;
 	Ml__ChangefeedSpec spec;
+	Ml__ServerConfig config;
 	golden_print_fn *print;		/* a message as text at the end of got */
 	void (*prepare)(struct ml_batch *b);	/* before each batch is encoded; may be NULL */
 	struct ml_buf got;
@@ -51,6 +52,7 @@ struct golden {
 	struct ml_schema *open;		/* definition being read, its columns and indexes */
 	struct ml_column cols[512];
 	struct ml_index indexes[16];
+	uint16_t ids[512];		/* given ids of the columns, 0: their positions */
 	int32_t partition;
 	const char *path;
 	int line;
@@ -230,6 +232,9 @@ golden_finish_table(struct golden *g)
 	s->indexes = ml_arena_alloc(&s->arena, s->n_indexes * sizeof(*s->indexes));
 	memcpy(s->indexes, g->indexes, s->n_indexes * sizeof(*s->indexes));
 	ml_schema_finish(s);
+	for (int i = 0; i < s->n_columns; i++)
+		if (g->ids[i] != 0)
+			s->columns[i].id = g->ids[i];
 	g->open = NULL;
 }
 
@@ -252,6 +257,17 @@ golden_table(struct golden *g, char *p)
 	g->open->table_id = i + 1;
 	g->open->db = golden_text(g, &p, &g->open->arena);
 	g->open->table = golden_text(g, &p, &g->open->arena);
+	memset(g->ids, 0, sizeof(g->ids));
+	while ((name = golden_token(&p, &len, &quoted)) != NULL) {
+		uint64_t v = strtoull(p, &p, 10);
+
+		if (strcmp(name, "id") == 0)
+			g->open->table_id = (int64_t)v;
+		else if (strcmp(name, "version") == 0)
+			g->open->version = v;
+		else
+			golden_bad(g, "unknown word of a table");
+	}
 }
 
 static inline void
@@ -272,6 +288,14 @@ golden_col(struct golden *g, char *p)
 			c->virtual_generated = true;
 		else if (strcmp(t, "generated") == 0)
 			c->flags |= ML_F_GENERATED;
+		else if (strcmp(t, "default") == 0) {
+			c->has_default = true;
+			c->dflt = golden_text(g, &p, &g->open->arena);
+		} else if (strcmp(t, "charset") == 0) {
+			c->charset = golden_text(g, &p, &g->open->arena);
+			c->collation = golden_text(g, &p, &g->open->arena);
+		} else if (strcmp(t, "id") == 0)
+			g->ids[g->open->n_columns - 1] = (uint16_t)strtoul(p, &p, 10);
 		else
 			golden_bad(g, "unknown word of a column");
 	}
@@ -347,6 +371,19 @@ golden_image(struct golden *g, const struct ml_schema *s, char *p)
 	return d;
 }
 
+static inline struct ml_schema *
+golden_schema(struct golden *g, const char *name)
+{
+	int i = 0;
+
+	golden_finish_table(g);
+	while (name != NULL && i < g->n_tables && strcmp(g->tables[i].name, name) != 0)
+		i++;
+	if (name == NULL || i == g->n_tables)
+		golden_bad(g, "unknown table");
+	return g->tables[i].s;
+}
+
 static inline void
 golden_row(struct golden *g, enum ml_op op, char *p)
 {
@@ -354,15 +391,11 @@ golden_row(struct golden *g, enum ml_op op, char *p)
 	size_t len;
 	char *name = golden_token(&p, &len, &quoted), *ts = golden_token(&p, &len, &quoted);
 	struct ml_row *row;
-	int i = 0;
 
-	golden_finish_table(g);
-	while (i < g->n_tables && strcmp(g->tables[i].name, name) != 0)
-		i++;
-	if (i == g->n_tables || ts == NULL)
-		golden_bad(g, "unknown table, or no commit ts");
+	if (ts == NULL)
+		golden_bad(g, "no commit ts");
 	row = ml_batch_row(g->b);
-	*row = (struct ml_row){ .schema = g->tables[i].s, .op = op, .partition = g->partition };
+	*row = (struct ml_row){ .schema = golden_schema(g, name), .op = op, .partition = g->partition };
 	row->commit_ts = strtoull(ts, NULL, 10);
 	row->start_ts = row->commit_ts - 1;
 	ml_batch_pin(g->b, row->schema);
@@ -397,7 +430,9 @@ golden_ddl(struct golden *g, char *p)
 	struct ml_err err = { 0 };
 	struct ml_ddl ddl = { 0 };
 	struct ml_msg m;
-	char *end;
+	char *end, *word;
+	bool quoted;
+	size_t len;
 	int rc;
 
 	golden_finish_table(g);
@@ -408,6 +443,12 @@ golden_ddl(struct golden *g, char *p)
 	ddl.db = golden_text(g, &end, &a);
 	ddl.table = golden_text(g, &end, &a);
 	ddl.query = golden_text(g, &end, &a);
+	while ((word = golden_token(&end, &len, &quoted)) != NULL) {
+		struct ml_schema **which = strcmp(word, "after") == 0 ? &ddl.schema : &ddl.pre_schema;
+		char *name = golden_token(&end, &len, &quoted);
+
+		*which = golden_schema(g, name);
+	}
 	rc = g->e->ops->ddl(g->e, &ddl, &a, &m, &err);
 	assert_true(rc >= 0);
 	if (rc == 1)
@@ -508,10 +549,14 @@ golden_run(const struct ml_encoder_ops *ops, bool storage, const char *query, co
 	g->print = print;
 	g->prepare = prepare;
 	ml__changefeed_spec__init(&g->spec);
+	g->spec.namespace_ = (char *)(uintptr_t)"default";
+	ml__server_config__init(&g->config);
+	g->config.tz = (char *)(uintptr_t)"UTC";
 	g->spec.sink_config_json = (char *)(uintptr_t)config;
 	snprintf(uri, sizeof(uri), "%s?%s", storage ? "file:///tmp/x" : "kafka://127.0.0.1:9092/t", query);
 	assert_int_equal(ml_uri_parse(&g->uri, uri, &err), 0);
 	env.spec = &g->spec;
+	env.config = &g->config;
 	env.sink_uri = g->uri;
 	if (ops->open(&g->e, &env, &err) < 0)
 		fail_msg("open: %s", err.text);
@@ -534,6 +579,8 @@ golden_run(const struct ml_encoder_ops *ops, bool storage, const char *query, co
 	snprintf(path, sizeof(path), "%s/golden/%s.want", ML_TEST_DIR, want);
 	wanted = golden_read(path, &len);
 	assert_true(len > 0);
+	if (getenv("GOLDEN_PRINT") != NULL)
+		fputs(g->got.data, stderr);
 	golden_compare(path, wanted, g->got.data != NULL ? g->got.data : "");
 	free(text);
 	free(wanted);
