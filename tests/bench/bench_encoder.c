@@ -11,6 +11,7 @@
 #include "capture-worker/encoder/encoder.h"
 #include "capture-worker/shaper/shaper.h"
 #include "common/text/uri.h"
+#include "tests/unit/capture-worker/encoder/fake_registry.h"
 
 #define ROWS 2048
 #define SECONDS 1.0
@@ -190,6 +191,26 @@ run_shaper(const char *name, const char *config, const struct ml_row *rows, stru
 	ml_shaper_free(sh);
 }
 
+/* Every schema is number 1. */
+static void
+answer_one(void *arg, const struct fake_request *q, struct fake_reply *r)
+{
+	(void)arg;
+	strcpy(r->body, q->method[0] == 'G' ? "{}" : "{\"id\":1}");
+}
+
+static void
+run_avro(const char *query, const struct ml_row *rows, struct ml_schema *s)
+{
+	struct fake_registry f;
+	char config[128];
+
+	fake_start(&f, answer_one, NULL);
+	snprintf(config, sizeof(config), "{\"schema-registry\":\"%s\"}", f.url);
+	run("avro", query, config, rows, s);
+	fake_stop(&f);
+}
+
 int
 main(void)
 {
@@ -208,6 +229,8 @@ main(void)
 		if (rows[i].op == ML_OP_UPDATE)
 			rows[i].before = make_image(&a, 100000 + i, i * 37 - 1);
 	}
+	run_avro("", rows, s);
+	run_avro("enable-tidb-extension=true", rows, s);
 	run("canal-json", "", "", rows, s);
 	run("canal-json", "enable-tidb-extension=true", "", rows, s);
 	run("canal-json", "only-output-updated-columns=true", "", rows, s);
