@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture-worker/encoder/large.h"
 #include "capture-worker/encoder/options.h"
 #include "common/text/json.h"
 #include "common/text/replica.h"
@@ -38,6 +39,7 @@ static int
 choose_encoder(struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct ml_err *err)
 {
 	const char *protocol = ml_uri_get(p->uri, "protocol");
+	struct ml_encoder_env env;
 
 	if (protocol == NULL || protocol[0] == '\0')
 		protocol = spec->protocol;
@@ -56,7 +58,8 @@ choose_encoder(struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct ml_err 
 	}
 	if (!p->sink->storage && !p->encoder->for_mq)
 		return ML_ERR(err, ErrSinkUnknownProtocol, 0, protocol);
-	return 0;
+	env = (struct ml_encoder_env){ .spec = spec, .sink_uri = p->uri, .storage = p->sink->storage };
+	return ml_large_check(&env, p->encoder->name, err);
 }
 
 /* The path without the slashes around it. */

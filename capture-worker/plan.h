@@ -19,7 +19,8 @@ struct ml_plan {
 
 /*
  * Resolves spec: URI, sink by scheme, protocol (the URI's wins over sink_config's; Kafka without any gets open-protocol, the
- * v1 API's default), encoder.  Errors: ErrSinkURIInvalid, ErrSinkUnknownProtocol, ErrStorageSinkInvalidConfig.
+ * v1 API's default), encoder.  Errors: ErrSinkURIInvalid, ErrSinkUnknownProtocol, ErrStorageSinkInvalidConfig,
+ * ml_large_check's.
  */
 int ml_plan_init(struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct ml_err *err);
 void ml_plan_fini(struct ml_plan *p);

@@ -83,23 +83,6 @@ both_int(json_object *obj, const struct ml_uri *uri, const char *key, int64_t *v
 }
 
 static int
-refuse_large_messages(json_object *kafka, struct ml_err *err)
-{
-	static const char *const keys[] = { "large-message-handle-option", "large-message-handle-compression" };
-	json_object *h = member(kafka, "large-message-handle");
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		json_object *m = member(h, keys[i]);
-		const char *v = m == NULL ? "" : json_object_get_string(m);
-
-		if (v[0] != '\0' && strcmp(v, "none") != 0)
-			return ML_ERRF(err, ErrInvalidReplicaConfig, 0, "invalid replica config, %s %s is not supported",
-				keys[i], v);
-	}
-	return 0;
-}
-
-static int
 read_numbers(struct ml_encoder_opts *opts, const struct ml_encoder_env *env, json_object *kafka, struct ml_err *err)
 {
 	int64_t batch = DEFAULT_MAX_BATCH_SIZE, bytes = INT64_MAX;
@@ -240,7 +223,7 @@ ml_encoder_opts_read(struct ml_encoder_opts *opts, const struct ml_encoder_env *
 		both_bool(sink, env->sink_uri, "content-compatible", &o.content_compatible, err) < 0 ||
 		config_bool(sink, "delete-only-output-handle-key-columns", &o.delete_handle_only, err) < 0 ||
 		config_bool(member(sink, "open"), "output-old-value", &o.open_old_value, err) < 0 ||
-		(!env->storage && refuse_large_messages(kafka, err) < 0) || read_numbers(&o, env, kafka, err) < 0)
+		read_numbers(&o, env, kafka, err) < 0)
 		goto fail;
 	if (o.content_compatible)
 		o.only_updated = true;

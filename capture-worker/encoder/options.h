@@ -37,8 +37,8 @@ struct ml_encoder_opts {
 
 /*
  * Reads them all; what a protocol has no use for it ignores.  ErrCodecInvalidConfig: a value of the wrong type or out of its
- * range, or delete-only-output-handle-key-columns with force_replicate.  ErrInvalidReplicaConfig: large-message handling or
- * message compression is asked for, which these encoders do not have.  ErrSinkInvalidConfig: a bad csv section, looked at only
+ * range, or delete-only-output-handle-key-columns with force_replicate. 
+ * ErrSinkInvalidConfig: a bad csv section, looked at only
  * for storage.  opts is yours to fini after 0.
  */
 int ml_encoder_opts_read(struct ml_encoder_opts *opts, const struct ml_encoder_env *env, struct ml_err *err);

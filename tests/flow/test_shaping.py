@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """MariaDB to Kafka and files: what is taken away, masked or renamed on the way, and what is refused when it is asked for."""
+import base64
 import hashlib
+import json
+import os
 
 from lib import decode, parts
 from lib.case import Case, main
@@ -92,6 +95,39 @@ class Shaping(Case):
         self.refused("bad.*", "ErrColumnMaskFailed", "column n", mask=mask(columns=["n"], method="hash", salt="x"))
         self.refused("bad.*", "ErrColumnMaskFailed", "column k", "key", mask=mask(columns=["k"], method="truncate", length=1))
         self.refused("bad.*", "ErrColumnMaskFailed", "salt", mask=mask(columns=["v"], method="hash"))
+
+    def test_rows_that_are_too_large_leave_their_key_or_a_file(self):
+        self.db.run("CREATE DATABASE large", "CREATE TABLE large.t (id INT PRIMARY KEY, v LONGTEXT)")
+        folder = parts.temp_dir("claim")
+        handle = lambda option, **more: {"kafka-config": {"large-message-handle": {
+            "large-message-handle-option": option, **more}}}
+        query = "&max-message-bytes=10000&enable-tidb-extension=true"
+        self.to_kafka("keyonly", "large.*", query=query, **handle("handle-key-only"))
+        self.to_kafka("claim", "large.*", query=query, **handle("claim-check", **{"claim-check-storage-uri": f"file://{folder}/"}))
+        self.to_kafka("opened", "large.*", "open-protocol", query=query, **handle("handle-key-only"))
+        self.db.run("INSERT INTO large.t VALUES (1, 'fits')", "INSERT INTO large.t VALUES (2, REPEAT('x', 20000))",
+                    "UPDATE large.t SET v = 'small' WHERE id = 2")
+        small, large, update = self.rows("keyonly")
+        self.assertEqual(small.data, {"id": "1", "v": "fits"})
+        self.assertEqual((large.data, large.raw["sqlType"]), ({"id": "2"}, {"id": 4}))
+        self.assertTrue(large.raw["_tidb"]["onlyHandleKey"])
+        self.assertEqual((update.data, update.old), ({"id": "2"}, {"id": "2"}), "the old value is too large as well")
+        rows = self.rows("claim")
+        for row, v in zip(rows[1:], ("x" * 20000, "small")):
+            location = row.raw["_tidb"]["claimCheckLocation"]
+            self.assertTrue(location.startswith(f"file://{folder}/") and location.endswith(".json"), location)
+            with open(location[len("file://"):], encoding="utf-8") as f:
+                stored = json.load(f)
+            self.assertIsNone(stored["key"])
+            self.assertEqual(json.loads(base64.b64decode(stored["value"]))["data"], [{"id": "2", "v": v}])
+        self.assertEqual(sorted(os.listdir(folder)), sorted(os.path.basename(r.raw["_tidb"]["claimCheckLocation"]) for r in rows[1:]))
+        self.assertEqual([e.data for e in self.rows("opened", "open-protocol")][1], {"id": 2})
+        self.refused("large.*", "ErrInvalidReplicaConfig", "enable-tidb-extension", **handle("handle-key-only"))
+        self.refused("large.*", "ErrInvalidReplicaConfig", "claim-check-storage-uri", protocol="open-protocol",
+                     **handle("claim-check"))
+        self.refused("large.*", "ErrFailToCreateExternalStorage", protocol="open-protocol",
+                     **handle("claim-check", **{"claim-check-storage-uri": "file:///dev/null/x"}))
+        self.refused("large.*", "ErrInvalidReplicaConfig", "gzip", **handle("none", **{"large-message-handle-compression": "gzip"}))
 
     def test_a_definition_that_no_longer_fits_stops_the_changefeed(self):
         self.db.run("CREATE DATABASE late", "CREATE TABLE late.t (id INT PRIMARY KEY, v VARCHAR(9))")

@@ -11,6 +11,7 @@
 #include "capture-worker/encoder/canal_json/table.h"
 #include "capture-worker/encoder/ddl_type.h"
 #include "capture-worker/encoder/java_type.h"
+#include "capture-worker/encoder/large.h"
 #include "capture-worker/encoder/options.h"
 #include "capture-worker/encoder/same.h"
 #include "capture-worker/encoder/text/escape.h"
@@ -22,6 +23,7 @@
 struct canal_json {
 	struct ml_encoder e;
 	struct ml_encoder_opts opts;
+	struct ml_large large;
 	uint64_t (*now_ms)(void);
 	bool storage;
 	uint64_t serial;
@@ -143,6 +145,72 @@ put_codes(struct ml_out *o, const struct cj_shape *sh, const struct ml_datum *im
 	}
 }
 
+/* Behind `data`.  A message that is not whole says so, and where the whole one lies if it lies somewhere. */
+static void
+put_tail(const struct canal_json *e, struct ml_out *o, bool whole, const struct ml_text *location)
+{
+	if (whole) {
+		ml_out_put(o, e->tail, e->tail_len);
+		return;
+	}
+	/* Into `_tidb`, which is there: without it rows are not reduced. */
+	ml_out_put(o, e->tail, e->tail_len - 2);
+	if (location == NULL) {
+		ml_out_lit(o, ",\"onlyHandleKey\":true}}");
+		return;
+	}
+	ml_out_lit(o, ",\"claimCheckLocation\":\"");
+	ml_escape_e(o, location->s, location->len);
+	ml_out_lit(o, "\"}}");
+}
+
+static void
+put_value_of_row(const struct canal_json *e, struct ml_out *o, const struct cj_table *t, const struct cj_shape *sh,
+	const struct ml_row *row, bool whole, const struct ml_text *location)
+{
+	const struct ml_datum *image = row->op == ML_OP_DELETE ? row->before : row->after;
+
+	put_text(o, t->head[row->op]);
+	ml_out_put(o, e->times, e->times_len);
+	put_codes(o, sh, image);
+	ml_out_put(o, sh->rest, sh->rest_len);
+	if (row->op == ML_OP_UPDATE && !ml_image_empty(row->before, row->schema->n_columns))
+		put_image(o, t, sh, row->before, e->opts.only_updated ? row->after : NULL);
+	else
+		ml_out_lit(o, "null");
+	ml_out_lit(o, ",\"data\":");
+	if (sh->n_cols > 0)
+		put_image(o, t, sh, image, NULL);
+	else
+		ml_out_lit(o, "null");
+	put_tail(e, o, whole, location);
+}
+
+/* Puts a message with the handle key in place of the one in o, which is too large (protocols.md 4.5, 5.4). */
+static int
+reduce(struct canal_json *e, struct ml_out *o, struct cj_table *t, const struct ml_row *row, struct ml_err *err)
+{
+	const struct ml_datum *image = row->op == ML_OP_DELETE ? row->before : row->after;
+	const struct cj_shape *sh = cj_shape_of(t, row->schema, image, true);
+	struct ml_text location = { 0 };
+
+	/* Nothing would tell which row it was. */
+	if (e->large.option == ML_LARGE_NONE || sh->n_cols == 0)
+		return ML_ERR(err, ErrMessageTooLarge, 0, row->schema->qname.s, ml_out_len(o) + RECORD_OVERHEAD,
+			e->opts.max_message_bytes);
+	if (e->large.option == ML_LARGE_CLAIM_CHECK &&
+		ml_claim_put(e->large.claim, NULL, 0, o->start, ml_out_len(o), &location, err) < 0)
+		return -1;
+	o->p = o->start;
+	put_value_of_row(e, o, t, sh, row, false, location.s != NULL ? &location : NULL);
+	if (ml_compress(e->large.compressor, o, 0, err) < 0)
+		return -1;
+	if (ml_out_len(o) + RECORD_OVERHEAD > e->opts.max_message_bytes)
+		return ML_ERR(err, ErrMessageTooLarge, 0, row->schema->qname.s, ml_out_len(o) + RECORD_OVERHEAD,
+			e->opts.max_message_bytes);
+	return 0;
+}
+
 static int
 put_row(struct canal_json *e, struct ml_batch *b, const struct ml_row *row, struct ml_err *err)
 {
@@ -159,25 +227,15 @@ put_row(struct canal_json *e, struct ml_batch *b, const struct ml_row *row, stru
 	if (row->commit_ts != e->ts)
 		set_ts(e, row->commit_ts);
 	ml_out_begin(&o, &b->arena);
-	put_text(&o, t->head[row->op]);
-	ml_out_put(&o, e->times, e->times_len);
-	put_codes(&o, sh, image);
-	ml_out_put(&o, sh->rest, sh->rest_len);
-	if (row->op == ML_OP_UPDATE && !ml_image_empty(row->before, row->schema->n_columns))
-		put_image(&o, t, sh, row->before, e->opts.only_updated ? row->after : NULL);
-	else
-		ml_out_lit(&o, "null");
-	ml_out_lit(&o, ",\"data\":");
-	if (sh->n_cols > 0)
-		put_image(&o, t, sh, image, NULL);
-	else
-		ml_out_lit(&o, "null");
-	ml_out_put(&o, e->tail, e->tail_len);
-	if (e->storage)
+	put_value_of_row(e, &o, t, sh, row, true, NULL);
+	if (e->storage) {
 		ml_out_put(&o, e->opts.terminator, e->opts.terminator_len);
-	else if (ml_out_len(&o) + RECORD_OVERHEAD > e->opts.max_message_bytes)
-		return ML_ERR(err, ErrMessageTooLarge, 0, row->schema->qname.s, ml_out_len(&o) + RECORD_OVERHEAD,
-			e->opts.max_message_bytes);
+	} else {
+		if (ml_compress(e->large.compressor, &o, 0, err) < 0)
+			return -1;
+		if (ml_out_len(&o) + RECORD_OVERHEAD > e->opts.max_message_bytes && reduce(e, &o, t, row, err) < 0)
+			return -1;
+	}
 	m = ml_batch_msg(b);
 	*m = (struct ml_msg){
 		.key = e->storage ? NULL : "", .topic = row->topic, .partition = row->partition, .schema = row->schema,
@@ -239,12 +297,14 @@ put_control(struct canal_json *e, struct ml_out *o, const struct ml_ddl *ddl, co
 
 static int
 control_message(struct canal_json *e, const struct ml_ddl *ddl, const char *type, ml_ts ts, struct ml_arena *a,
-	struct ml_msg *m)
+	struct ml_msg *m, struct ml_err *err)
 {
 	struct ml_out o;
 
 	ml_out_begin(&o, a);
 	put_control(e, &o, ddl, type, ts);
+	if (ml_compress(e->large.compressor, &o, 0, err) < 0)
+		return -1;
 	*m = (struct ml_msg){ .commit_ts = ts };
 	m->value = ml_out_end(&o, &m->value_len);
 	return 1;
@@ -255,10 +315,9 @@ ddl_message(struct ml_encoder *enc, const struct ml_ddl *ddl, struct ml_arena *a
 {
 	struct canal_json *e = (struct canal_json *)enc;
 
-	(void)err;
 	if (e->storage)
 		return 0;
-	return control_message(e, ddl, ml_ddl_type(ddl->action), ddl->commit_ts, a, m);
+	return control_message(e, ddl, ml_ddl_type(ddl->action), ddl->commit_ts, a, m, err);
 }
 
 static int
@@ -266,10 +325,9 @@ watermark(struct ml_encoder *enc, ml_ts ts, struct ml_arena *a, struct ml_msg *m
 {
 	struct canal_json *e = (struct canal_json *)enc;
 
-	(void)err;
 	if (e->storage || !e->opts.tidb_extension)
 		return 0;
-	return control_message(e, NULL, "TIDB_WATERMARK", ts, a, m);
+	return control_message(e, NULL, "TIDB_WATERMARK", ts, a, m, err);
 }
 
 static int
@@ -280,6 +338,11 @@ open_encoder(struct ml_encoder **out, const struct ml_encoder_env *env, struct m
 	if (e == NULL)
 		abort();
 	if (ml_encoder_opts_read(&e->opts, env, err) < 0) {
+		free(e);
+		return -1;
+	}
+	if (ml_large_open(&e->large, env, ml_encoder_canal_json.name, err) < 0) {
+		ml_encoder_opts_fini(&e->opts);
 		free(e);
 		return -1;
 	}
@@ -299,6 +362,7 @@ close_encoder(struct ml_encoder *enc)
 	if (e == NULL)
 		return;
 	ml_encoder_opts_fini(&e->opts);
+	ml_large_close(&e->large);
 	free(e);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "capture-worker/encoder/group.h"
+#include "capture-worker/encoder/large.h"
 #include "capture-worker/encoder/open/table.h"
 #include "capture-worker/encoder/options.h"
 #include "capture-worker/encoder/same.h"
@@ -25,8 +26,11 @@
 struct open_protocol {
 	struct ml_encoder e;
 	struct ml_encoder_opts opts;
+	struct ml_large large;
 	uint64_t serial;
 	struct ml_buf keys;	/* of all records of a batch, one after another */
+	struct ml_buf claimed;	/* key of a message that goes to claim-check storage */
+	struct ml_arena scratch;
 	struct ml_groups groups;
 };
 
@@ -134,11 +138,13 @@ put_part(struct ml_out *o, const char name, const struct op_table *t, const stru
 		ml_out_lit(o, "}");
 }
 
+/* whole: else every part holds the handle key's columns only. */
 static int
-put_row_value(const struct open_protocol *e, struct ml_out *o, const struct op_table *t, const struct ml_row *row,
+put_row_value(const struct open_protocol *e, struct ml_out *o, const struct op_table *t, const struct ml_row *row, bool whole,
 	struct ml_err *err)
 {
 	const struct ml_schema *s = row->schema;
+	size_t at = ml_out_len(o);
 	bool any = false;
 
 	ml_out_lit(o, "{");
@@ -147,27 +153,53 @@ put_row_value(const struct open_protocol *e, struct ml_out *o, const struct op_t
 			return ML_ERRF(err, ErrOpenProtocolCodecInvalidData, 0,
 				"open-protocol codec invalid data: not found handle key columns for the delete event of %s",
 				s->qname.s);
-		put_part(o, 'd', t, s, row->before, NULL, e->opts.delete_handle_only, &any);
+		put_part(o, 'd', t, s, row->before, NULL, !whole || e->opts.delete_handle_only, &any);
 	} else {
-		put_part(o, 'u', t, s, row->after, NULL, false, &any);
+		put_part(o, 'u', t, s, row->after, NULL, !whole, &any);
 		if (row->op == ML_OP_UPDATE && e->opts.open_old_value)
-			put_part(o, 'p', t, s, row->before, e->opts.only_updated ? row->after : NULL, false, &any);
+			put_part(o, 'p', t, s, row->before, e->opts.only_updated ? row->after : NULL, !whole, &any);
 	}
 	ml_out_lit(o, "}");
-	return 0;
+	if (!whole && !any)
+		return ML_ERRF(err, ErrOpenProtocolCodecInvalidData, 0,
+			"open-protocol codec invalid data: not found handle key columns for the over-sized row of %s", s->qname.s);
+	return ml_compress(e->large.compressor, o, at, err);
 }
 
-/* The row's event key at the end of e->keys; returns its length. */
-static size_t
-put_row_key(struct open_protocol *e, const struct op_table *t, const struct ml_row *row)
+/* Why a row's value has the handle key only: `"ohk":true`, or `"ccl":"<location>"` (protocols.md 6.5). */
+static void
+put_mark(struct open_protocol *e, const struct ml_text *location)
+{
+	struct ml_out o;
+	uint32_t len;
+	const char *s;
+
+	if (location == NULL) {
+		ml_buf_puts(&e->keys, ",\"ohk\":true}");
+		return;
+	}
+	ml_out_begin(&o, &e->scratch);
+	ml_escape_s(&o, location->s, location->len);
+	s = ml_out_end(&o, &len);
+	ml_buf_puts(&e->keys, ",\"ccl\":\"");
+	ml_buf_put(&e->keys, s, len);
+	ml_buf_puts(&e->keys, "\"}");
+	ml_arena_reset(&e->scratch);
+}
+
+/* The row's event key with its length in front, at the end of e->keys. */
+static void
+put_row_key(struct open_protocol *e, const struct op_table *t, const struct ml_row *row, bool whole,
+	const struct ml_text *location)
 {
 	const struct ml_schema *s = row->schema;
 	const struct ml_datum *image = row->op == ML_OP_DELETE ? row->before : row->after;
 	const struct ml_datum *rid = s->rid_column >= 0 ? &image[s->rid_column] : NULL;
-	char *start, *p;
+	size_t at = e->keys.len;
+	char *p;
 
-	ml_buf_need(&e->keys, t->names.len + 2 * ML_INT_TEXT_MAX + 32);
-	p = start = e->keys.data + e->keys.len;
+	ml_buf_need(&e->keys, WORD + t->names.len + 2 * ML_INT_TEXT_MAX + 32);
+	p = e->keys.data + at + WORD;
 	memcpy(p, "{\"ts\":", 6);
 	p += 6;
 	p += ml_u64_text(p, row->commit_ts);
@@ -180,9 +212,11 @@ put_row_key(struct open_protocol *e, const struct op_table *t, const struct ml_r
 		p += ml_i64_text(p, rid->i);
 	}
 	memcpy(p, ",\"t\":1}", 7);
-	p += 7;
-	e->keys.len += (size_t)(p - start);
-	return (size_t)(p - start);
+	p += 7 - !whole;
+	e->keys.len = (size_t)(p - e->keys.data);
+	if (!whole)
+		put_mark(e, location);
+	put_word(e->keys.data + at, e->keys.len - at - WORD);
 }
 
 /* --- records ------------------------------------------------------------------------------------------------------------ */
@@ -208,35 +242,87 @@ close_record(struct ml_batch *b, const struct ml_group *g, struct record *r, con
 	r->rows = 0;
 }
 
+/* The row's value with its length in front, at the end of o. */
+static int
+put_framed_value(const struct open_protocol *e, struct ml_out *o, const struct op_table *t, const struct ml_row *row, bool whole,
+	struct ml_err *err)
+{
+	size_t at = ml_out_len(o);
+
+	ml_out_need(o, WORD);
+	o->p += WORD;
+	if (put_row_value(e, o, t, row, whole, err) < 0)
+		return -1;
+	put_word(o->start + at, ml_out_len(o) - at - WORD);
+	return 0;
+}
+
+/* Length of a record that holds nothing but the key and value that begin there. */
+static size_t
+length_alone(const struct open_protocol *e, const struct ml_out *o, size_t key_at, size_t value_at)
+{
+	return RECORD_OVERHEAD + WORD + (e->keys.len - key_at) + (ml_out_len(o) - value_at);
+}
+
+/* Puts key and value with the handle key in place of the whole ones, which are too large; protocols.md 6.5. */
+static int
+reduce(struct open_protocol *e, struct ml_out *o, const struct op_table *t, const struct ml_row *row, size_t key_at,
+	size_t value_at, struct ml_err *err)
+{
+	struct ml_text location = { 0 };
+	char version[WORD];
+
+	if (e->large.option == ML_LARGE_NONE)
+		goto too_large;
+	if (!t->has_handle)
+		return ML_ERRF(err, ErrOpenProtocolCodecInvalidData, 0,
+			"open-protocol codec invalid data: not found handle key columns for the over-sized row of %s",
+			row->schema->qname.s);
+	if (e->large.option == ML_LARGE_CLAIM_CHECK) {
+		put_word(version, 1);
+		e->claimed.len = 0;
+		ml_buf_put(&e->claimed, version, WORD);
+		ml_buf_put(&e->claimed, e->keys.data + key_at, e->keys.len - key_at);
+		if (ml_claim_put(e->large.claim, e->claimed.data, e->claimed.len, o->start + value_at, ml_out_len(o) - value_at,
+			    &location, err) < 0)
+			return -1;
+	}
+	e->keys.len = key_at;
+	o->p = o->start + value_at;
+	put_row_key(e, t, row, false, location.s != NULL ? &location : NULL);
+	if (put_framed_value(e, o, t, row, false, err) < 0)
+		return -1;
+	if (length_alone(e, o, key_at, value_at) <= e->opts.max_message_bytes)
+		return 0;
+too_large:
+	return ML_ERR(err, ErrMessageTooLarge, 0, row->schema->qname.s, length_alone(e, o, key_at, value_at),
+		e->opts.max_message_bytes);
+}
+
 /* Adds a row to the open record, or closes that and opens the next; protocols.md 6.4. */
 static int
 add_row(struct open_protocol *e, struct ml_batch *b, const struct ml_group *g, struct record *r, struct ml_out *o,
 	const struct ml_row *row, struct ml_err *err)
 {
 	struct op_table *t = op_table_of(row->schema, e->serial);
-	size_t value_at = ml_out_len(o), key_at = e->keys.len, k, v, length;
+	size_t value_at = ml_out_len(o), key_at = e->keys.len, key_len;
 
-	put_key_word(e, 0);
-	k = put_row_key(e, t, row);
-	put_word(e->keys.data + key_at, k);
-	ml_out_need(o, WORD);
-	o->p += WORD;
-	if (put_row_value(e, o, t, row, err) < 0)
+	put_row_key(e, t, row, true, NULL);
+	if (put_framed_value(e, o, t, row, true, err) < 0)
 		return -1;
-	v = ml_out_len(o) - value_at - WORD;
-	put_word(o->start + value_at, v);
-	length = k + v + RECORD_OVERHEAD + 2 * WORD + WORD;
-	if (length > e->opts.max_message_bytes)
-		return ML_ERR(err, ErrMessageTooLarge, 0, row->schema->qname.s, length, e->opts.max_message_bytes);
+	if (length_alone(e, o, key_at, value_at) > e->opts.max_message_bytes &&
+		reduce(e, o, t, row, key_at, value_at, err) < 0)
+		return -1;
+	key_len = e->keys.len - key_at;
 	if (r->rows > 0 && (r->rows == e->opts.max_batch_size ||
-		RECORD_OVERHEAD + (key_at - r->key_start) + r->value_len + k + v + 2 * WORD > e->opts.max_message_bytes)) {
+		RECORD_OVERHEAD + (e->keys.len - r->key_start) + ml_out_len(o) > e->opts.max_message_bytes)) {
 		close_record(b, g, r, o->start, key_at);
 		/* What was written before this row is that record's; the open text begins with the row now. */
 		o->start += value_at;
 	}
 	if (r->rows == 0) {
 		put_key_word(e, 0);	/* room for the version, in front of the row's key */
-		memmove(e->keys.data + key_at + WORD, e->keys.data + key_at, WORD + k);
+		memmove(e->keys.data + key_at + WORD, e->keys.data + key_at, key_len);
 		put_word(e->keys.data + key_at, 1);
 		*r = (struct record){ .key_start = key_at, .schema = row->schema };
 	}
@@ -310,10 +396,9 @@ end_key(struct ml_out *o, struct ml_msg *m)
 static int
 ddl_message(struct ml_encoder *enc, const struct ml_ddl *ddl, struct ml_arena *a, struct ml_msg *m, struct ml_err *err)
 {
+	struct open_protocol *e = (struct open_protocol *)enc;
 	struct ml_out o;
 
-	(void)enc;
-	(void)err;
 	*m = (struct ml_msg){ .commit_ts = ddl->commit_ts };
 	begin_key(&o, a, ddl->commit_ts);
 	if (ddl->db.len > 0) {
@@ -336,6 +421,8 @@ ddl_message(struct ml_encoder *enc, const struct ml_ddl *ddl, struct ml_arena *a
 	ml_out_lit(&o, "\",\"t\":");
 	o.p += ml_i64_text(ml_out_need(&o, ML_INT_TEXT_MAX), ddl->action);
 	ml_out_lit(&o, "}");
+	if (ml_compress(e->large.compressor, &o, WORD, err) < 0)
+		return -1;
 	put_word(o.start, ml_out_len(&o) - WORD);
 	m->value = ml_out_end(&o, &m->value_len);
 	return 1;
@@ -369,6 +456,12 @@ open_encoder(struct ml_encoder **out, const struct ml_encoder_env *env, struct m
 		free(e);
 		return -1;
 	}
+	if (ml_large_open(&e->large, env, ml_encoder_open.name, err) < 0) {
+		ml_encoder_opts_fini(&e->opts);
+		free(e);
+		return -1;
+	}
+	ml_arena_init(&e->scratch, 4096);
 	e->e.ops = &ml_encoder_open;
 	e->serial = ml_encoder_serial();
 	*out = &e->e;
@@ -383,7 +476,10 @@ close_encoder(struct ml_encoder *enc)
 	if (e == NULL)
 		return;
 	ml_encoder_opts_fini(&e->opts);
+	ml_large_close(&e->large);
 	ml_buf_fini(&e->keys);
+	ml_buf_fini(&e->claimed);
+	ml_arena_fini(&e->scratch);
 	ml_groups_fini(&e->groups);
 	free(e);
 }
