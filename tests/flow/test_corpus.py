@@ -4,8 +4,8 @@ A corpus of SQL on MariaDB, through the whole server, against what TiCDC wrote w
 
 tests/golden/corpus holds the statements and the recorded messages, one a line: canal-json with the TiDB extension (without it
 the messages are the same but for "_tidb"), open-protocol one row a message, and schema files of a storage sink; with times set
-to 0 and mysqlType, which there has no order, in the order of sqlType.  Messages are compared document by document, in order
-for each table.  DIFFERENCES is all that may differ, and docs/compatibility.md tells users the same.
+to 0 and mysqlType, which there has no order, in the order of sqlType; and where messages went under ROUTES.  Messages are
+compared document by document, in order for each table.  DIFFERENCES is all that may differ, and docs/compatibility.md tells users the same.
 """
 import base64
 import collections
@@ -22,6 +22,14 @@ from lib.sql import SqlError
 
 GOLDEN = parts.ROOT / "tests" / "golden" / "corpus"
 CANAL, OPEN, SCHEMA = "canal-json", "open-protocol", "schema file"
+# The rules of routes.want, and the number of partitions.
+ROUTES = [
+    {"matcher": ["g_num.*"], "dispatcher": "ts", "topic": "r_{schema}"},
+    {"matcher": ["g_keys.*"], "dispatcher": "index-value", "topic": "r_{schema}_{table}"},
+    {"matcher": ["g_str.text_cols"], "dispatcher": "columns", "columns": ["c", "vc"], "topic": "r_cols"},
+    {"matcher": ["g_txn.*"], "dispatcher": "table", "topic": "r_txn"},
+]
+ROUTE_PARTITIONS = 16
 # Stands in golden files for a value of g_wide.big.
 BIG = "0123456789" * 3000
 BIG_BASE64 = base64.b64encode(BIG.encode()).decode()
@@ -286,6 +294,10 @@ class Corpus(Case):
         }
         for name, uri in feeds.items():
             cls.server.create(name, uri, filter_rules=["g_*.*"], force_replicate=True)
+        feeds["routes"] = (f"{kafka}/r-default?protocol=canal-json&enable-tidb-extension=true"
+                           f"&partition-num={ROUTE_PARTITIONS}")
+        cls.server.create("routes", feeds["routes"], filter_rules=["g_*.*"], force_replicate=True,
+                          sink_config={"dispatchers": ROUTES})
         for name in feeds:
             cls.server.wait_caught_up(name)
         refusals = []
@@ -343,6 +355,30 @@ class Corpus(Case):
                 self.assertGreater(ts, watermark, "a change after the watermark that spoke for it")
                 last = ts
         self.assertGreater(watermark, last, "the last change is behind a watermark")
+
+    def test_messages_go_where_they_went_there(self):
+        """
+        By table, kind and values; values that differ (see DIFFERENCES) go where the table's others went.  Partitions of g_num.*
+        follow from the commit's time (dispatcher ts) and are -1 in the file.
+        """
+        places, of_table, met = {}, {}, set()
+        for line in (GOLDEN / "routes.want").read_text().rstrip("\n").split("\n"):
+            topic, partition, table, kind, row = json.loads(line)
+            places.setdefault((table, kind, json.dumps(row)), set()).add((topic, partition))
+            of_table.setdefault(table, set()).add((topic, partition))
+        for topic in {topic for found in of_table.values() for topic, _ in found}:
+            for m in self.kafka.messages(topic):
+                body = parse(m.value.decode())
+                if body["type"] == "TIDB_WATERMARK":
+                    continue
+                table, row, partition = f'{body["database"]}.{body["table"]}', (body["data"] or [None])[0], m.partition
+                if row and body["database"] == "g_num":
+                    self.assertEqual(partition, body["_tidb"]["commitTs"] % ROUTE_PARTITIONS)
+                    partition = -1
+                key = (table, body["type"], json.dumps(row))
+                met.add(key)
+                self.assertIn((topic, partition), places.get(key) or of_table[table], key)
+        self.assertLessEqual({table for table, _, _ in set(places) - met}, {"g_txn.a", "g_str.js", "g_ddl.t2", "g_num.dec_fl"})
 
     def test_open_protocol(self):
         self.compare(OPEN, self.open_docs("open"))
