@@ -4,8 +4,9 @@ A corpus of SQL on MariaDB, through the whole server, against what TiCDC wrote w
 
 tests/golden/corpus holds the statements and the recorded messages, one a line: canal-json with the TiDB extension (without it
 the messages are the same but for "_tidb"), open-protocol one row a message, and schema files of a storage sink; with times set
-to 0 and mysqlType, which there has no order, in the order of sqlType; and where messages went under ROUTES.  Messages are
-compared document by document, in order for each table.  DIFFERENCES is all that may differ, and docs/compatibility.md tells users the same.
+to 0 and mysqlType, which there has no order, in the order of sqlType; the types that content-compatible prints; and where
+messages went under ROUTES.  Messages are compared document by document, in order for each table.  DIFFERENCES is all that may
+differ, and docs/compatibility.md tells users the same.
 """
 import base64
 import collections
@@ -288,6 +289,9 @@ class Corpus(Case):
         feeds = {
             "canal": f"{kafka}/canal?protocol=canal-json&partition-num=1",
             "canal-tidb": f"{kafka}/canal-tidb?protocol=canal-json&enable-tidb-extension=true&partition-num=1",
+            "canal-updated": f"{kafka}/canal-updated?protocol=canal-json&enable-tidb-extension=true"
+                             "&only-output-updated-columns=true&partition-num=1",
+            "canal-compatible": f"{kafka}/canal-compatible?protocol=canal-json&content-compatible=true&partition-num=1",
             "open": f"{kafka}/open?protocol=open-protocol&partition-num=1",
             "open-single": f"{kafka}/open-single?protocol=open-protocol&max-batch-size=1&partition-num=1",
             "files": f"file://{cls.files}?protocol=canal-json&enable-tidb-extension=true&flush-interval=2s",
@@ -314,11 +318,15 @@ class Corpus(Case):
     def compare(self, fmt, docs, keep=lambda doc: True, change=lambda doc: None):
         """keep, change: how the recorded messages become those of this changefeed's settings."""
         want, got = recorded(fmt), by_table(docs)
-        for table in want:
-            for doc in want[table]:
-                change(doc)
+        for table in list(want):
             want[table] = [d for d in want[table] if keep(d)]
-        want = {table: apply(("table", "each", "both"), docs) for table, docs in want.items() if docs}
+            if want[table]:
+                want[table] = apply(("table",), want[table])
+                for doc in want[table]:
+                    change(doc)
+                apply(("each", "both"), want[table])
+            else:
+                del want[table]
         self.assertEqual(sorted(want), sorted(got), "tables")
         for table in want:
             with self.subTest(table):
@@ -339,6 +347,29 @@ class Corpus(Case):
 
     def test_canal_json_with_the_tidb_extension(self):
         self.compare(CANAL, self.canal_docs("canal-tidb"))
+
+    @staticmethod
+    def changed_only(doc):
+        if doc.row and doc.body["old"]:
+            data = doc.body["data"][0]
+            doc.body["old"] = [{name: value for name, value in doc.body["old"][0].items() if value != data[name]}]
+
+    def test_canal_json_with_only_the_updated_columns(self):
+        self.compare(CANAL, self.canal_docs("canal-updated"), change=self.changed_only)
+
+    def test_canal_json_compatible_with_canal(self):
+        """Types in full, and old values of changed columns only."""
+        types = {}
+        for line in (GOLDEN / "full_types.want").read_text().splitlines():
+            table, columns = json.loads(line)
+            types[table, tuple(columns)] = columns
+
+        def change(doc):
+            doc.body.pop("_tidb")
+            self.changed_only(doc)
+            if doc.row:
+                doc.body["mysqlType"] = dict(types[doc.table, tuple(doc.body["sqlType"])])
+        self.compare(CANAL, self.canal_docs("canal-compatible"), change=change)
 
     def test_times_agree_and_never_go_back(self):
         last, watermark = 0, 0
