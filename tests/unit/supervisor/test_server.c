@@ -63,15 +63,24 @@ gateway(void)
 static char dir[64], self[PATH_MAX];
 static pid_t server_pid;
 
+static char paths[32][160];
+
+/* The path of a file of this test; it stays as it is until the test ends, so that argument lists can hold it. */
 static const char *
 path(const char *name)
 {
-	static char buf[32][160];
-	static unsigned i;
+	char wanted[sizeof(paths[0])];
+	size_t i;
 
-	i = (i + 1) % 32;
-	snprintf(buf[i], sizeof(buf[i]), "%s/%s", dir, name);
-	return buf[i];
+	snprintf(wanted, sizeof(wanted), "%s/%s", dir, name);
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (paths[i][0] == '\0')
+			memcpy(paths[i], wanted, sizeof(wanted));
+		if (strcmp(paths[i], wanted) == 0)
+			return paths[i];
+	}
+	fail_msg("more files than this test has room for");
+	return NULL;
 }
 
 static char *
@@ -109,6 +118,7 @@ static int
 setup(void **state)
 {
 	(void)state;
+	memset(paths, 0, sizeof(paths));
 	snprintf(dir, sizeof(dir), "/tmp/ml-srv-XXXXXX");
 	assert_non_null(mkdtemp(dir));
 	/* As installed: bin/millrace and libexec/millrace/... */
