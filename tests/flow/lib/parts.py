@@ -14,6 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "millrace-tests"
 
 _cleanups = []
+_folders = []
 
 
 def at_end(function, *args):
@@ -28,6 +29,9 @@ def _clean():
             function(*args)
         except Exception as error:  # the others must still be stopped
             print(f"cleaning up: {error}", file=sys.stderr)
+    # Last, since whoever still ran would have made them anew.
+    while _folders:
+        shutil.rmtree(_folders.pop(), True)
 
 
 atexit.register(_clean)
@@ -41,7 +45,7 @@ def temp_dir(name):
     if os.environ.get("MILLRACE_TEST_KEEP"):
         print(f"keeping {path}", file=sys.stderr)
     else:
-        at_end(shutil.rmtree, path, True)
+        _folders.append(path)
     return path
 
 
