@@ -124,13 +124,20 @@ interruptible(struct ml_source *s, int fd)
 	pthread_mutex_unlock(&s->control_lock);
 }
 
+/* Nothing is to be asked for a while: a server has only so many connections, and each changefeed needs its dump. */
+static void
+rest_control(struct ml_source *s)
+{
+	interruptible(s, -1);
+	ml_my_close(&s->control);
+}
+
 static int
 control(struct ml_source *s, struct ml_err *err)
 {
 	if (s->control.my != NULL && mysql_ping(s->control.my) == 0)
 		return 0;
-	interruptible(s, -1);
-	ml_my_close(&s->control);
+	rest_control(s);
 	if (ml_my_connect(&s->control, s->target, CONTROL_TIMEOUT_S, err) < 0)
 		return -1;
 	interruptible(s, mysql_get_socket(s->control.my));
@@ -177,6 +184,8 @@ chores(struct ml_source *s)
 		ml_log_err(ML_WARN, s->env->object, &err, "cannot read the upstream's clock");
 		s->clock.measured_us = ml_clock_local_us();
 	}
+	if (!s->reading && s->control.my != NULL)
+		rest_control(s);
 }
 
 /* ---- begin ---- */
