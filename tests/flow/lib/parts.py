@@ -13,6 +13,9 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "millrace-tests"
 
+# Where mariadbd is; not in every user's path.
+os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin"
+
 _cleanups = []
 _folders = []
 
