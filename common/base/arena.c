@@ -9,14 +9,30 @@ ml_arena_init(struct ml_arena *a, size_t chunk_bytes)
 	*a = (struct ml_arena){ .chunk_bytes = chunk_bytes > 0 ? chunk_bytes : 65536 };
 }
 
+/* Takes the smallest spare chunk of at least n bytes from the list; NULL: there is none. */
+static struct ml_arena_chunk *
+take_spare(struct ml_arena *a, size_t n)
+{
+	struct ml_arena_chunk **best = NULL, *c;
+
+	for (struct ml_arena_chunk **at = &a->spare; *at != NULL; at = &(*at)->next)
+		if ((*at)->size >= n && (best == NULL || (*at)->size < (*best)->size))
+			best = at;
+	if (best == NULL)
+		return NULL;
+	c = *best;
+	*best = c->next;
+	return c;
+}
+
 void
 ml_arena_grow(struct ml_arena *a, size_t n)
 {
 	size_t size = n > a->chunk_bytes ? n : a->chunk_bytes;
-	struct ml_arena_chunk *c = a->spare;
+	struct ml_arena_chunk *c = take_spare(a, size);
 
-	if (c != NULL && size == a->chunk_bytes) {
-		a->spare = c->next;
+	if (c != NULL) {
+		size = c->size;
 	} else if (size > SIZE_MAX / 2 || (c = malloc(sizeof(*c) + size)) == NULL) {
 		fprintf(stderr, "out of memory: arena of %zu bytes\n", size);
 		abort();
@@ -43,18 +59,18 @@ free_chunks(struct ml_arena_chunk *c)
 void
 ml_arena_reset(struct ml_arena *a)
 {
-	int kept = 0;
+	size_t kept = 0, keep = ML_ARENA_SPARE * a->chunk_bytes;
 
 	for (struct ml_arena_chunk *c = a->spare; c != NULL; c = c->next)
-		kept++;
+		kept += c->size;
 	while (a->chunks != NULL) {
 		struct ml_arena_chunk *c = a->chunks;
 
 		a->chunks = c->next;
-		if (c->size == a->chunk_bytes && kept < ML_ARENA_SPARE) {
+		if (c->size <= keep - kept) {
 			c->next = a->spare;
 			a->spare = c;
-			kept++;
+			kept += c->size;
 		} else {
 			free(c);
 		}

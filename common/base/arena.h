@@ -1,8 +1,8 @@
 /*
  * arena.h - bump allocator: many small pieces with one lifetime, given back together.
  *
- * Not thread safe: one owner at a time.  ml_arena_reset keeps up to ML_ARENA_SPARE ordinary chunks, so a recycled arena
- * allocates nothing in the steady state.
+ * Not thread safe: one owner at a time.  ml_arena_reset keeps chunks, so a recycled arena allocates nothing in the steady
+ * state.
  */
 #ifndef ML_COMMON_BASE_ARENA_H
 #define ML_COMMON_BASE_ARENA_H
@@ -19,17 +19,20 @@ struct ml_arena_chunk {
 struct ml_arena {
 	char *p, *end;			/* free part of the newest chunk */
 	struct ml_arena_chunk *chunks;	/* newest first */
-	struct ml_arena_chunk *spare;	/* ordinary chunks kept by a reset */
+	struct ml_arena_chunk *spare;	/* kept by a reset */
 	size_t chunk_bytes;		/* size of an ordinary chunk */
 	size_t total_bytes;		/* of the chunks in use */
 };
 
-/* A batch of 2,048 encoded rows fills about this many chunks; what a rare larger one took goes back to the system. */
+/*
+ * A batch of 2,048 encoded rows fills about this many chunks, or fewer larger ones where many rows make one message; memory of
+ * that size is kept, what a rare larger batch took goes back to the system.
+ */
 #define ML_ARENA_SPARE 16
 
 /* chunk_bytes: size of an ordinary chunk, 0 for 64 KiB.  Allocates nothing yet. */
 void ml_arena_init(struct ml_arena *a, size_t chunk_bytes);
-/* All pointers into the arena die; ordinary chunks are kept as spare ones, up to ML_ARENA_SPARE. */
+/* All pointers into the arena die; chunks are kept as spare ones, up to ML_ARENA_SPARE times chunk_bytes. */
 void ml_arena_reset(struct ml_arena *a);
 void ml_arena_fini(struct ml_arena *a);
 /* A new chunk with room for at least n bytes becomes the current one.  Aborts when the system is out of memory. */

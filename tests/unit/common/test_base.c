@@ -96,6 +96,37 @@ arena_keeps_its_chunks_over_a_reset(void **state)
 	ml_arena_fini(&a);
 }
 
+/* Large pieces too, up to as much memory as that many ordinary chunks have. */
+static void
+arena_keeps_large_chunks_within_bounds(void **state)
+{
+	struct ml_arena a;
+	char *large, *small;
+
+	(void)state;
+	ml_arena_init(&a, 1024);
+	large = ml_arena_bytes(&a, 10 * 1024);
+	ml_arena_reset(&a);
+	small = ml_arena_bytes(&a, 10);
+	assert_ptr_equal(small, large);	/* nothing smaller is there */
+	small = ml_arena_bytes(&a, 11 * 1024);
+	assert_ptr_not_equal(small, large);
+	ml_arena_reset(&a);
+	/* 10 and 11 KiB are more than 16: the newer one was kept, the other one went back. */
+	assert_non_null(a.spare);
+	assert_null(a.spare->next);
+	assert_int_equal(a.spare->size, 11 * 1024);
+	(void)ml_arena_bytes(&a, 17 * 1024);
+	ml_arena_reset(&a);
+	assert_int_equal(a.spare->size, 11 * 1024);
+	assert_null(a.spare->next);
+	/* The smallest one that is large enough is taken. */
+	small = ml_arena_bytes(&a, 1024);
+	ml_arena_reset(&a);
+	assert_ptr_equal(ml_arena_bytes(&a, 10 * 1024), small);
+	ml_arena_fini(&a);
+}
+
 static void
 reader_never_passes_the_end(void **state)
 {
@@ -153,6 +184,7 @@ main(void)
 		cmocka_unit_test(context_stands_outermost_first_and_is_cut_to_fit),
 		cmocka_unit_test(an_unknown_code_from_a_peer_becomes_a_known_one),
 		cmocka_unit_test(arena_keeps_its_chunks_over_a_reset),
+		cmocka_unit_test(arena_keeps_large_chunks_within_bounds),
 		cmocka_unit_test(reader_never_passes_the_end),
 		cmocka_unit_test(buffer_grows_and_stays_terminated),
 		cmocka_unit_test(backoff_doubles_to_the_cap_and_forgives_a_calm_run),
