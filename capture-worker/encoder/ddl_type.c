@@ -1,22 +1,22 @@
 #include "capture-worker/encoder/ddl_type.h"
 
-const char *
-ml_ddl_type(int action)
+enum ml_ddl_kind
+ml_ddl_kind(int action)
 {
 	switch (action) {
 	case 3:
-		return "CREATE";
+		return ML_DDL_K_CREATE;
 	case 14:
 	case 47:
-		return "RENAME";
+		return ML_DDL_K_RENAME;
 	case 7:
 	case 9:
 	case 32:
-		return "CINDEX";
+		return ML_DDL_K_CINDEX;
 	case 8:
 	case 10:
 	case 33:
-		return "DINDEX";
+		return ML_DDL_K_DINDEX;
 	case 5:
 	case 6:
 	case 12:
@@ -35,12 +35,24 @@ ml_ddl_type(int action)
 	case 64:
 	case 71:
 	case 72:
-		return "ALTER";
+		return ML_DDL_K_ALTER;
 	case 4:
-		return "ERASE";
+		return ML_DDL_K_ERASE;
 	case 11:
-		return "TRUNCATE";
+		return ML_DDL_K_TRUNCATE;
 	default:
-		return "QUERY";
+		return ML_DDL_K_QUERY;
 	}
+}
+
+const char *
+ml_ddl_type(int action)
+{
+	static const char *const names[] = {
+		[ML_DDL_K_CREATE] = "CREATE", [ML_DDL_K_ALTER] = "ALTER", [ML_DDL_K_ERASE] = "ERASE", [ML_DDL_K_QUERY] = "QUERY",
+		[ML_DDL_K_TRUNCATE] = "TRUNCATE", [ML_DDL_K_RENAME] = "RENAME", [ML_DDL_K_CINDEX] = "CINDEX",
+		[ML_DDL_K_DINDEX] = "DINDEX",
+	};
+
+	return names[ml_ddl_kind(action)];
 }

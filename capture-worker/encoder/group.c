@@ -5,6 +5,9 @@
 
 #include "capture-worker/encoder/same.h"
 
+/* Bytes: sixteen chunks of a batch's arena. */
+#define ROOM_MAX (2u << 20)
+
 static void *
 resize(void *p, size_t n, size_t size)
 {
@@ -75,8 +78,30 @@ ml_groups_make(struct ml_groups *gs, const struct ml_batch *b)
 		if (g->last != ML_GROUP_END)
 			gs->next[g->last] = i;
 		g->last = i;
+		g->n_rows++;
 		gs->next[i] = ML_GROUP_END;
 	}
+}
+
+size_t
+ml_group_room(const struct ml_groups *gs, const struct ml_group *g)
+{
+	size_t row = gs->row_bytes + gs->row_bytes / 16;	/* rows differ */
+
+	return row > ROOM_MAX / g->n_rows ? ROOM_MAX : row * g->n_rows;
+}
+
+void
+ml_group_learn(struct ml_groups *gs, const struct ml_batch *b, uint32_t first)
+{
+	size_t bytes = 0, n = 0;
+
+	for (uint32_t i = first; i < b->n_msgs; i++) {
+		bytes += b->msgs[i].value_len;
+		n += b->msgs[i].rows;
+	}
+	if (n > 0)
+		gs->row_bytes = bytes / n;
 }
 
 void

@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "capture-worker/encoder/avro/avro.h"
+#include "capture-worker/encoder/canal/canal.h"
 #include "capture-worker/encoder/canal_json/canal_json.h"
 #include "capture-worker/encoder/csv/csv.h"
 #include "capture-worker/encoder/encoder.h"
@@ -10,6 +11,7 @@
 
 const struct ml_encoder_ops *const ml_encoders[] = {
 	&ml_encoder_avro,
+	&ml_encoder_canal,
 	&ml_encoder_canal_json,
 	&ml_encoder_csv,
 	&ml_encoder_open,

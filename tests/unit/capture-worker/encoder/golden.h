@@ -514,6 +514,17 @@ golden_line(struct golden *g, char *line)
 #undef WORD
 }
 
+/* Bytes that may be anything: printable ASCII as it is, all else and the backslash as \\xNN. */
+static inline void
+golden_put_bytes(struct golden *g, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)s[i] < 0x20 || (unsigned char)s[i] > 0x7e || s[i] == '\\')
+			ml_buf_printf(&g->got, "\\x%02x", (unsigned char)s[i]);
+		else
+			ml_buf_putc(&g->got, s[i]);
+}
+
 /* Compares line by line, so that a failure shows the line and not the file. */
 static inline void
 golden_compare(const char *path, const char *want, const char *got)

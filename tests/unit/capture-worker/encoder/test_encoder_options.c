@@ -190,7 +190,7 @@ knows_protocols_by_any_case_and_alias(void **state)
 {
 	static const struct { const char *name, *want; } rows[] = {
 		{ "canal-json", "canal-json" }, { "Canal-JSON", "canal-json" }, { "open-protocol", "open-protocol" },
-		{ "DEFAULT", "open-protocol" }, { "CSV", "csv" }, { "open", NULL }, { "", NULL }, { "canal", NULL },
+		{ "DEFAULT", "open-protocol" }, { "CSV", "csv" }, { "open", NULL }, { "", NULL }, { "CANAL", "canal" }, { "cana", NULL },
 	};
 
 	(void)state;
