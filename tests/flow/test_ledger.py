@@ -5,7 +5,7 @@ Afterwards a consumer that applies the messages holds exactly what the tables ho
 the same sequence of transactions, in commit order, of which only whole runs from a checkpoint are repeated.
 
 --seconds N  how long to write (20)     --kills N  how many SIGKILLs in that time (6)
---sink kafka|file                       --seed N   for the same choices again
+--sink kafka|file|s3                    --seed N   for the same choices again
 """
 import random
 import re
@@ -16,6 +16,7 @@ from lib import decode, parts
 from lib.case import Case, arguments, main
 from lib.kafka import Kafka
 from lib.mariadb import MariaDB
+from lib.s3 import S3
 from lib.server import Millrace
 from lib.sql import SqlError
 
@@ -190,12 +191,17 @@ class Ledger(Case):
         db = MariaDB()
         db.run("CREATE DATABASE ledger", *(f"CREATE TABLE ledger.{t} ({d}) DEFAULT CHARSET=utf8mb4" for t, d in TABLES.items()))
         server = Millrace(db)
-        kafka = None
+        kafka = s3 = None
         extension = "protocol=canal-json&enable-tidb-extension=true"
         if args.sink == "kafka":
             kafka = Kafka()
             server.create("ledger", f"kafka://{kafka.address}/ledger?{extension}&partition-num=3", filter_rules=["ledger.*"],
                           sink_config={"dispatchers": [{"matcher": ["*.*"], "partition": "index-value"}]})
+        elif args.sink == "s3":
+            s3 = S3()
+            root = s3.bucket("ledger")
+            server.create("ledger", s3.uri("ledger", protocol="canal-json", enable_tidb_extension="true", flush_interval="2s"),
+                          filter_rules=["ledger.*"])
         else:
             root = parts.temp_dir("files")
             server.create("ledger", f"file://{root}?{extension}&flush-interval=2s", filter_rules=["ledger.*"])
@@ -217,6 +223,11 @@ class Ledger(Case):
                 for _ in range(args.kills)] + [(0.5, db.restart)]
         if kafka:
             plan += [(0.3, kafka.restart), (0.75, kafka.restart)]
+        if s3:
+            def restart_s3():
+                s3.kill()
+                s3.start()
+            plan.append((0.6, restart_s3))
         writers = [Writer(db, seed + i) for i in range(3)] + [Alterer(db, seed)]
         begin = time.monotonic()
         for w in writers:

@@ -63,6 +63,32 @@ is_date(const char *s)
 	return true;
 }
 
+bool
+cleanup_is_old(const char *path, const char *before)
+{
+	char part[32];
+
+	/* As walk() does: databases and tables are any names, then a version and perhaps a partition, then the date. */
+	for (int level = 0; level <= 4; level++) {
+		size_t n = strcspn(path, "/");
+
+		if (path[n] == '\0')
+			return false;
+		if (level >= 2) {
+			if (n >= sizeof(part))
+				return false;
+			memcpy(part, path, n);
+			part[n] = '\0';
+			if (level >= 3 && is_date(part))
+				return strcmp(part, before) < 0;
+			if (!all_digits(part))
+				return false;
+		}
+		path += n + 1;
+	}
+	return false;
+}
+
 /* The directory `name` in dir, not through a link; NULL if it is none or is gone. */
 static DIR *
 open_dir(struct run *r, int dir, const char *name)

@@ -31,4 +31,6 @@ bool cleanup_free(struct cleanup *c);
  */
 void cleanup_run(const char *root, const char *before, const atomic_bool *stop, uint64_t *removed, uint64_t *failed,
 	int *first_errno);
+/* Does the path below the root lie below a date directory before `before`?  "db/t/7/2026-11-25/CDC000001.json" */
+bool cleanup_is_old(const char *path, const char *before);
 #endif

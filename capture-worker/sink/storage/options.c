@@ -12,7 +12,7 @@
 #define EXPIRE_DAYS_MAX 100000
 
 static const char *const known[] = {
-	"protocol", "transaction-atomicity", "worker-count", "flush-interval", "file-size", "enable-tidb-extension",
+	"protocol", "transaction-atomicity", "worker-count", "flush-interval", "file-size", "flush-concurrency", "enable-tidb-extension",
 	"only-output-updated-columns", "content-compatible", NULL,
 };
 
@@ -81,7 +81,7 @@ warn_unknown(const struct storage_options *o, const struct ml_sink_env *env, con
 static int
 read_all(struct storage_options *o, const struct ml_sink_env *env, const struct ml_settings *st, struct ml_err *err)
 {
-	int64_t workers = 16, bytes = 64 << 20, flush_ms = 5000, width = 0;
+	int64_t workers = 16, bytes = 64 << 20, flush_ms = 5000, width = 0, concurrency = 1;
 	bool partitions;
 
 	if (ml_settings_atomicity(st, true, err) != 0 || store_make(&o->store, env, st, err) != 0)
@@ -91,6 +91,8 @@ read_all(struct storage_options *o, const struct ml_sink_env *env, const struct 
 	if (workers <= 0)
 		return ML_ERR(err, ErrStorageSinkInvalidConfig, 0, "invalid worker-count, it must be greater than 0");
 	if (ml_settings_int(st, "file-size", &bytes, err) < 0 ||
+		/* A file is written, or goes up, by one thread; a wrong type is one all the same. */
+		ml_settings_int(st, "flush-concurrency", &concurrency, err) < 0 ||
 		ml_settings_duration_ms(st, "flush-interval", &flush_ms, err) < 0 ||
 		ml_settings_bool(st, "output-column-id", &o->column_id, err) < 0 || read_date(o, st, err) != 0 ||
 		ml_settings_top_int(st, "file-index-digit", &width, err) < 0 ||

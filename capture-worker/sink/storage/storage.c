@@ -385,12 +385,15 @@ static void
 close_sink(struct ml_sink *base)
 {
 	struct storage *s = (struct storage *)base;
+	bool free_now;
 
 	if (s == NULL)
 		return;
 	if (s->o.store != NULL)
 		s->o.store->ops->stop(s->o.store);
-	if (!(writer_free(s->writer) & cleanup_free(s->cleanup)))
+	free_now = writer_free(s->writer);
+	free_now = cleanup_free(s->cleanup) && free_now;
+	if (!free_now)
 		return;	/* a thread is stuck in the file system and still uses all this; the worker ends soon */
 	forget_all(s);
 	ml_tz_free(s->tz);
@@ -434,7 +437,7 @@ stats(struct ml_sink *base, uint64_t *bytes_out, uint64_t *errors)
 }
 
 const struct ml_sink_ops ml_sink_storage = {
-	.schemes = { "file", "noop" },
+	.schemes = { "file", "s3", "gcs", "gs", "azblob", "azure", "noop" },
 	.takes = ML_TAKES_MSGS,
 	.storage = true,
 	.check = check,

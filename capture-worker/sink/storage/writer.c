@@ -36,6 +36,8 @@
 #define THREADS_MAX 32
 /* Files a worker may have before it (sinks.md 4.6). */
 #define QUEUE_MAX 64
+/* Of these the first so many keep their descriptors. */
+#define QUEUE_FDS 4
 /* A transaction that no row was seen of for so long is taken for ended. */
 #define IDLE_MS 1000
 /* Longest wait for a store that gets nothing done: a call's limit, and some time for the thread to say so. */
@@ -306,8 +308,13 @@ file_give(struct writer *w, struct file *f, bool wait, struct ml_err *err)
 	to->n++;
 	w->pending++;
 	/* The worker may free the file from here on, but not before the lock is given back. */
-	if (f->spool.fd >= 0)
+	if (f->spool.fd >= 0) {
 		w->n_fds--;
+		if (to->n > QUEUE_FDS) {
+			close(f->spool.fd);	/* its turn is far off; the store opens it again */
+			f->spool.fd = -1;
+		}
+	}
 	ml_list_remove(&f->used);
 	w->buffered -= f->spool.cap;
 	w->n_full -= f->full;

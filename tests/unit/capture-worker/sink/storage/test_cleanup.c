@@ -162,6 +162,24 @@ follows_no_links_and_obeys_a_stop(void **state)
 	assert_int_equal(removed, 0);
 }
 
+static void
+paths_are_old_by_their_date_directory_only(void **state)
+{
+	static const struct { const char *path; bool old; } rows[] = {
+		{ "db/t/7/2026-11-19/CDC000001.json", true }, { "db/t/7/2026-11-19/meta/CDC.index", true },
+		{ "db/t/7/12/2026-11-19/CDC000001.json", true }, { "db/t/7/2026-11-20/CDC000001.json", false },
+		{ "db/t/7/2026-11-19", false }, { "db/t/7/CDC000001.json", false }, { "db/t/meta/2026-11-19/x", false },
+		{ "2026-11-19/t/7/x", false }, { "db/2026-11-19/7/x", false }, { "db/t/2026-11-19/x/y", false },
+		{ "db/t/7/12/13/2026-11-19/x", false }, { "db/t/7/2026-11/CDC000001.json", false }, { "metadata", false }, { "", false },
+		{ "db/t/1234567890123456789012345678901234567890/2026-11-19/x", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (cleanup_is_old(rows[i].path, "2026-11-20") != rows[i].old)
+			fail_msg("%s", rows[i].path);
+}
+
 static struct cleanup *
 start(uint32_t days, enum storage_date date, const char *spec, const struct ml_tz *tz, uint64_t wall_ms)
 {
@@ -222,6 +240,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(removes_what_lies_below_old_dates_only, fresh_root, drop_root),
 		cmocka_unit_test_setup_teardown(follows_no_links_and_obeys_a_stop, fresh_root, drop_root),
+		cmocka_unit_test(paths_are_old_by_their_date_directory_only),
 		cmocka_unit_test_setup_teardown(runs_on_schedule_by_the_checkpoints_local_date, fresh_root, drop_root),
 	};
 
