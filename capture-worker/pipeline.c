@@ -225,7 +225,7 @@ encode_batch(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 	if (b->barrier.kind == ML_BAR_DDL)
 		return encode_ddl(p, b, err);
 	if (b->n_rows == 0)
-		return 0;
+		return p->plan.encoder->by_time ? p->encoder->ops->rows(p->encoder, b, err) : 0;
 	ml_split_updates(b, p->plan.raw_change_event);
 	if (ml_shaper_rows(p->shaper, b, err) != 0)
 		return -1;
@@ -317,7 +317,7 @@ take_batch(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 			ml_progress_durable(p->progress, seq);
 		return rc;
 	}
-	if (b->n_changes == 0) {
+	if (b->n_changes == 0 && b->n_msgs == 0) {
 		/* Only a barrier: nothing for the sink. */
 		ml_batch_free(b);
 		ml_progress_durable(p->progress, seq);

@@ -56,3 +56,9 @@ ml_ddl_type(int action)
 
 	return names[ml_ddl_kind(action)];
 }
+
+const char *
+ml_ddl_type_simple(int action)
+{
+	return action == 37 || action == 38 ? "QUERY" : ml_ddl_type(action);
+}

@@ -12,4 +12,6 @@ enum ml_ddl_kind {
 enum ml_ddl_kind ml_ddl_kind(int action);
 /* The same as text: "CREATE", "ALTER", ...  Static. */
 const char *ml_ddl_type(int action);
+/* The same as simple has it: 37 and 38 have no name there. */
+const char *ml_ddl_type_simple(int action);
 #endif

@@ -33,8 +33,12 @@ struct ml_encoder_ops {
 	bool for_storage, for_mq;
 	bool ddl_all_partitions;	/* else partition 0 only */
 	bool checkpoint_messages;	/* some setting makes it write them */
+	bool by_time;			/* has messages that are due without rows: rows() is called for batches without any, too */
 	int (*open)(struct ml_encoder **out, const struct ml_encoder_env *env, struct ml_err *err);
-	/* b->rows to b->msgs, in order per (topic, partition).  -1: ErrMessageTooLarge and the like. */
+	/*
+	 * b->rows to b->msgs, in order per (topic, partition).  There may be more messages than rows: those that stand for none
+	 * have rows 0.  -1: ErrMessageTooLarge and the like.
+	 */
 	int (*rows)(struct ml_encoder *e, struct ml_batch *b, struct ml_err *err);
 	/* A DDL's message in arena a: 1 = m is filled (topic and partition are the caller's), 0 = this protocol has none. */
 	int (*ddl)(struct ml_encoder *e, const struct ml_ddl *ddl, struct ml_arena *a, struct ml_msg *m, struct ml_err *err);

@@ -330,6 +330,42 @@ ml_avro_opts_fini(struct ml_avro_opts *opts)
 	opts->registry = NULL;
 }
 
+static int
+read_simple(struct ml_simple_opts *o, const struct ml_encoder_env *env, json_object *sink, struct ml_err *err)
+{
+	json_object *codec = member(member(sink, "kafka-config"), "codec-config");
+	bool at_start = false;
+
+	if (both_choice(codec, env->sink_uri, "encoding-format", "json", "avro", &o->avro, err) < 0 ||
+		config_int(sink, "send-bootstrap-interval-in-sec", &o->bootstrap_interval_s, err) < 0 ||
+		config_int(sink, "send-bootstrap-in-msg-count", &o->bootstrap_rows, err) < 0 ||
+		config_bool(sink, "send-bootstrap-to-all-partition", &o->bootstrap_all, err) < 0 ||
+		config_bool(sink, "send-all-bootstrap-at-start", &at_start, err) < 0)
+		return -1;
+	if (o->bootstrap_interval_s > INT32_MAX)
+		return ML_ERR(err, ErrCodecInvalidConfig, 0, "send-bootstrap-interval-in-sec is too large");
+	if (at_start)
+		return ML_ERR(err, ErrCodecInvalidConfig, 0, "send-all-bootstrap-at-start is not supported");
+	return 0;
+}
+
+int
+ml_simple_opts_read(struct ml_simple_opts *opts, const struct ml_encoder_env *env, struct ml_err *err)
+{
+	/* protocols.md 12.5, sinks.md 1.6 */
+	struct ml_simple_opts o = { .bootstrap_all = true, .bootstrap_interval_s = 120, .bootstrap_rows = 10000 };
+	json_object *sink;
+	int rc;
+
+	if (parse_config(&sink, env->spec, err) < 0)
+		return -1;
+	rc = read_simple(&o, env, sink, err);
+	json_object_put(sink);
+	if (rc == 0)
+		*opts = o;
+	return rc;
+}
+
 int
 ml_encoder_raw_change_event(const Ml__ChangefeedSpec *spec, bool storage, bool *raw, struct ml_err *err)
 {

@@ -59,6 +59,17 @@ struct ml_avro_opts {
 int ml_avro_opts_read(struct ml_avro_opts *opts, const struct ml_encoder_env *env, struct ml_err *err);
 void ml_avro_opts_fini(struct ml_avro_opts *opts);
 
+/* Of simple (protocols.md 12). */
+struct ml_simple_opts {
+	bool avro;			/* encoding-format=avro */
+	bool bootstrap_all;		/* send-bootstrap-to-all-partition */
+	int64_t bootstrap_interval_s;	/* send-bootstrap-interval-in-sec; 0 or less: no BOOTSTRAP messages */
+	int64_t bootstrap_rows;		/* send-bootstrap-in-msg-count; the same */
+};
+
+/* ErrCodecInvalidConfig: an unknown encoding, a value of the wrong type, or send-all-bootstrap-at-start, which is not here. */
+int ml_simple_opts_read(struct ml_simple_opts *opts, const struct ml_encoder_env *env, struct ml_err *err);
+
 /*
  * output-raw-change-event of kafka-config (or of cloud-storage-config if storage): true switches the splitting of UPDATEs off.
  * It stands in sink_config only.  ErrCodecInvalidConfig.

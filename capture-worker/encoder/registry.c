@@ -8,6 +8,7 @@
 #include "capture-worker/encoder/csv/csv.h"
 #include "capture-worker/encoder/encoder.h"
 #include "capture-worker/encoder/open/open.h"
+#include "capture-worker/encoder/simple/simple.h"
 
 const struct ml_encoder_ops *const ml_encoders[] = {
 	&ml_encoder_avro,
@@ -15,6 +16,7 @@ const struct ml_encoder_ops *const ml_encoders[] = {
 	&ml_encoder_canal_json,
 	&ml_encoder_csv,
 	&ml_encoder_open,
+	&ml_encoder_simple,
 	NULL,
 };
 

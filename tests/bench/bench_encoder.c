@@ -240,6 +240,8 @@ main(void)
 	run("csv", "", "{\"csv\":{\"quote\":\"\",\"delimiter\":\"|\"}}", rows, s);
 	run("open-protocol", "", "", rows, s);
 	run("open-protocol", "max-batch-size=1", "", rows, s);
+	run("simple", "", "", rows, s);
+	run("simple", "encoding-format=avro", "", rows, s);
 	run_shaper("none", "", rows, s);
 	run_shaper("column selector", "{\"column-selectors\":[{\"matcher\":[\"bench.*\"],\"columns\":[\"*\",\"!pad\",\"!k\"]}]}", rows, s);
 	run_shaper("mask truncate", "{\"mask\":[{\"matcher\":[\"bench.*\"],\"columns\":[\"pad\"],\"method\":\"truncate\","
