@@ -163,7 +163,7 @@ class Csv(Case):
                 ({"csv": {"delimiter": "\n"}}, "CDC:ErrSinkInvalidConfig"),
                 ({"csv": {"delimiter": ""}}, "CDC:ErrSinkInvalidConfig"),
                 ({"csv": {"delimiter": "|", "quote": "|"}}, "CDC:ErrSinkInvalidConfig"),
-                ({"csv": {"null": 0}}, "CDC:ErrSinkInvalidConfig"),
+                ({"csv": {"null": 0}}, "CDC:ErrAPIInvalidParam"),
                 ({"csv": {"binary-encoding-method": "raw"}}, "CDC:ErrSinkInvalidConfig"),
                 ({"delete-only-output-handle-key-columns": True}, "CDC:ErrSinkInvalidConfig"),
                 ({"date-separator": "week"}, "CDC:ErrSinkInvalidConfig"),
