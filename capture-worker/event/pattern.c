@@ -275,6 +275,27 @@ ml_pattern_parse(struct ml_pattern **out, const char **s, bool case_sensitive, c
 	return 0;
 }
 
+int
+ml_pattern_regexp(struct ml_pattern **out, const char *s, size_t len, bool case_sensitive, char *why, size_t why_size)
+{
+	struct ml_pattern *p = calloc(1, sizeof(*p));
+	struct ml_buf re = { 0 };
+	int rc;
+
+	if (p == NULL)
+		return fail(why, why_size, "out of memory");
+	rc = ml_re2_to_pcre2(&re, s, len, why, why_size);
+	if (rc == 0)
+		rc = compile(p, &re, case_sensitive, why, why_size);
+	ml_buf_fini(&re);
+	if (rc != 0) {
+		ml_pattern_free(p);
+		return -1;
+	}
+	*out = p;
+	return 0;
+}
+
 void
 ml_pattern_free(struct ml_pattern *p)
 {
@@ -347,25 +368,12 @@ run(const pcre2_code *code, const char *s, size_t len, pcre2_match_data *md)
 	return rc;
 }
 
-enum ml_found
-ml_pattern_match(const struct ml_pattern *p, const char *name, size_t len)
+/* md: for one pair of offsets. */
+static enum ml_found
+match(const struct ml_pattern *p, const char *name, size_t len, pcre2_match_data *md)
 {
-	pcre2_match_data *md;
-	int rc;
+	int rc = run(p->code, name, len, md);
 
-	if (p->star)
-		return ML_FOUND_YES;
-	if (p->literal != NULL) {
-		if (len != p->literal_len)
-			return ML_FOUND_NO;
-		if (p->fold ? strncasecmp(name, p->literal, len) != 0 : memcmp(name, p->literal, len) != 0)
-			return ML_FOUND_NO;
-		return ML_FOUND_YES;
-	}
-	md = pcre2_match_data_create(1, NULL);
-	if (md == NULL)
-		return ML_FOUND_UNKNOWN;
-	rc = run(p->code, name, len, md);
 	if (rc <= PCRE2_ERROR_UTF8_ERR1 && rc >= PCRE2_ERROR_UTF8_ERR21) {
 		struct ml_buf clean = { 0 };
 
@@ -373,8 +381,61 @@ ml_pattern_match(const struct ml_pattern *p, const char *name, size_t len)
 		rc = run(p->code, clean.data, clean.len, md);
 		ml_buf_fini(&clean);
 	}
-	pcre2_match_data_free(md);
 	if (rc == PCRE2_ERROR_NOMATCH)
 		return ML_FOUND_NO;
 	return rc >= 0 ? ML_FOUND_YES : ML_FOUND_UNKNOWN;
+}
+
+/* Without the engine; true if that was enough. */
+static bool
+match_literal(const struct ml_pattern *p, const char *name, size_t len, enum ml_found *found)
+{
+	*found = ML_FOUND_YES;
+	if (p->star)
+		return true;
+	if (p->literal == NULL)
+		return false;
+	if (len != p->literal_len || (p->fold ? strncasecmp(name, p->literal, len) : memcmp(name, p->literal, len)) != 0)
+		*found = ML_FOUND_NO;
+	return true;
+}
+
+enum ml_found
+ml_pattern_match(const struct ml_pattern *p, const char *name, size_t len)
+{
+	pcre2_match_data *md;
+	enum ml_found found;
+
+	if (match_literal(p, name, len, &found))
+		return found;
+	md = pcre2_match_data_create(1, NULL);
+	if (md == NULL)
+		return ML_FOUND_UNKNOWN;
+	found = match(p, name, len, md);
+	pcre2_match_data_free(md);
+	return found;
+}
+
+struct ml_pattern_scratch *
+ml_pattern_scratch_new(void)
+{
+	pcre2_match_data *md = pcre2_match_data_create(1, NULL);
+
+	if (md == NULL)
+		abort();
+	return (struct ml_pattern_scratch *)md;
+}
+
+void
+ml_pattern_scratch_free(struct ml_pattern_scratch *x)
+{
+	pcre2_match_data_free((pcre2_match_data *)x);
+}
+
+enum ml_found
+ml_pattern_match_in(const struct ml_pattern *p, const char *name, size_t len, struct ml_pattern_scratch *x)
+{
+	enum ml_found found;
+
+	return match_literal(p, name, len, &found) ? found : match(p, name, len, (pcre2_match_data *)x);
 }

@@ -18,10 +18,17 @@ struct ml_pattern;
  * 0, or -1 with the reason in why (why_size bytes; texts of sinks.md 7.2).
  */
 int ml_pattern_parse(struct ml_pattern **out, const char **s, bool case_sensitive, char *why, size_t why_size);
+/* A regular expression in RE2's syntax that is searched anywhere; reasons as above. */
+int ml_pattern_regexp(struct ml_pattern **out, const char *s, size_t len, bool case_sensitive, char *why, size_t why_size);
 void ml_pattern_free(struct ml_pattern *p);
 
 enum ml_found { ML_FOUND_NO, ML_FOUND_YES, ML_FOUND_UNKNOWN };
 /* Does name match?  UNKNOWN: the matcher's limits were reached.  Bytes that are not UTF-8 count as U+FFFD each. */
 enum ml_found ml_pattern_match(const struct ml_pattern *p, const char *name, size_t len);
+/* The same without allocating, for one thread; the scratch fits every pattern. */
+struct ml_pattern_scratch;
+struct ml_pattern_scratch *ml_pattern_scratch_new(void);
+void ml_pattern_scratch_free(struct ml_pattern_scratch *x);
+enum ml_found ml_pattern_match_in(const struct ml_pattern *p, const char *name, size_t len, struct ml_pattern_scratch *x);
 bool ml_pattern_is_star(const struct ml_pattern *p);	/* written exactly "*" */
 #endif
