@@ -7,6 +7,7 @@
 
 #include "capture-worker/dispatcher/dispatcher.h"
 #include "capture-worker/encoder/split.h"
+#include "capture-worker/filter/event.h"
 #include "capture-worker/plan.h"
 #include "capture-worker/progress.h"
 #include "capture-worker/queue.h"
@@ -15,6 +16,7 @@
 #include "capture-worker/source/source.h"
 #include "common/run/log.h"
 #include "common/run/loop.h"
+#include "common/text/tz.h"
 
 /* Batches between two stages: enough that neither waits for the other's rhythm, few enough that latency stays small. */
 #define QUEUE_BATCHES 8
@@ -26,6 +28,8 @@ struct ml_pipeline {
 	struct ml_pipeline_env env;
 	struct ml_plan plan;
 	struct ml_filter *filter;
+	struct ml_tz *tz;
+	struct ml_event_filter *events;	/* NULL: none.  Rows pass it in the encode stage, or in the source's if there is none */
 	struct ml_source_env source_env;	/* source and sink keep pointers to theirs */
 	struct ml_sink_env sink_env;
 	const struct ml_source_ops *source_ops;
@@ -49,7 +53,7 @@ struct ml_pipeline {
 	bool ddl_was_written;	/* sink stage: the next checkpoint is told at once */
 	ml_ts told;		/* sink stage: last checkpoint told downstream */
 	uint64_t told_ms;
-	atomic_uint_fast64_t rows, txns, ddls;
+	atomic_uint_fast64_t rows, filtered_rows, txns, ddls;
 	pthread_mutex_t tables_lock;
 	int64_t *tables;	/* sorted */
 	size_t n_tables, cap_tables;
@@ -120,11 +124,36 @@ enter(struct ml_pipeline *p, struct ml_batch *b)
 	return 0;
 }
 
+/* Takes out the rows that event filters leave out.  counted: `rows` has them already. */
+static int
+filter_rows(struct ml_pipeline *p, struct ml_batch *b, bool counted, struct ml_err *err)
+{
+	uint64_t before = b->n_changes;
+
+	if (ml_event_filter_rows(p->events, b, err) != 0)
+		return -1;
+	if (b->n_changes == before)
+		return 0;
+	atomic_fetch_add_explicit(&p->filtered_rows, before - b->n_changes, memory_order_relaxed);
+	if (counted)
+		atomic_fetch_sub_explicit(&p->rows, before - b->n_changes, memory_order_relaxed);
+	return 0;
+}
+
 static int
 on_emit(void *arg, struct ml_batch *b)
 {
 	struct ml_pipeline *p = arg;
+	struct ml_err err = { 0 };
 
+	/* The source has learnt the new definition already: the DDL is only not told. */
+	if (b->barrier.kind == ML_BAR_DDL && ml_event_filter_ddl(p->events, b->barrier.ddl))
+		b->barrier = (struct ml_barrier){ 0 };
+	if (p->plan.encoder == NULL && filter_rows(p, b, false, &err) != 0) {
+		ml_batch_free(b);
+		fail(p, &err);
+		return -1;
+	}
 	if (b->barrier.kind == ML_BAR_DDL && b->n_changes > 0) {
 		struct ml_batch *d = split_off_ddl(b);
 
@@ -224,6 +253,8 @@ encode_batch(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 {
 	if (b->barrier.kind == ML_BAR_DDL)
 		return encode_ddl(p, b, err);
+	if (filter_rows(p, b, true, err) != 0)
+		return -1;
 	if (b->n_rows == 0)
 		return p->plan.encoder->by_time ? p->encoder->ops->rows(p->encoder, b, err) : 0;
 	ml_split_updates(b, p->plan.raw_change_event);
@@ -405,7 +436,7 @@ open_source(struct ml_pipeline *p, struct ml_err *err)
 		.config = p->env.config,
 		.object = p->env.object,
 		.filter = p->filter,
-		.want_values = p->plan.sink->takes != ML_TAKES_NOTHING,
+		.want_values = p->plan.sink->takes != ML_TAKES_NOTHING || ml_event_filter_wants_rows(p->events),
 		.checkpoint_ts = p->env.checkpoint_ts,
 		.position = p->env.position,
 		.state_dir = p->env.state_dir,
@@ -457,7 +488,9 @@ set_up(struct ml_pipeline *p, struct ml_err *err)
 {
 	struct ml_sink_env *env = &p->sink_env;
 
-	if (ml_plan_init(&p->plan, p->env.spec, err) != 0 || ml_filter_new(&p->filter, p->env.spec, err) != 0)
+	if (ml_plan_init(&p->plan, p->env.spec, err) != 0 || ml_filter_new(&p->filter, p->env.spec, err) != 0 ||
+		ml_tz_open(&p->tz, p->env.config->tz, err) != 0 ||
+		ml_event_filter_new(&p->events, p->env.spec, p->tz, p->env.object, err) != 0)
 		return -1;
 	if (p->plan.encoder != NULL)
 		p->to_sink = ml_queue_new(QUEUE_BATCHES);
@@ -574,6 +607,8 @@ ml_pipeline_free(struct ml_pipeline *p)
 	ml_dispatcher_free(p->dispatcher);
 	ml_shaper_free(p->shaper);
 	ml_filter_free(p->filter);
+	ml_event_filter_free(p->events);
+	ml_tz_free(p->tz);
 	ml_plan_fini(&p->plan);
 	ml_progress_free(p->progress);
 	ml_quota_free(p->quota);
@@ -614,6 +649,7 @@ ml_pipeline_progress(struct ml_pipeline *p)
 		m->n_table_ids = p->n_tables;
 	}
 	pthread_mutex_unlock(&p->tables_lock);
+	s->filtered_rows = atomic_load(&p->filtered_rows);
 	s->rows = atomic_load(&p->rows);
 	s->txns = atomic_load(&p->txns);
 	s->ddls = atomic_load(&p->ddls);

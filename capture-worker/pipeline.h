@@ -2,7 +2,8 @@
  * pipeline.h - wires the stages of one shard, in order; the only file that names them all.
  *
  *   source thread:  source (reads, mounts, filters) --batch--> queue
- *   encode thread:  split UPDATEs, dispatch, encode --batch--> queue      (left out when the sink takes no messages)
+ *   encode thread:  event filters, split UPDATEs, dispatch, encode --batch--> queue   (left out when the sink takes no messages;
+ *                   event filters run in the source thread then)
  *   sink thread:    opens sink and encoder, writes, barriers, checkpoint messages
  *
  * Quota is taken where a batch enters and given back when it is freed.  The checkpoint comes from progress.c alone.

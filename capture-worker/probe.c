@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "capture-worker/filter/event.h"
 #include "capture-worker/plan.h"
 #include "capture-worker/progress.h"
 #include "capture-worker/shaper/shaper.h"
@@ -19,6 +20,8 @@ struct probe {
 	const char *object;
 	struct ml_plan plan;
 	struct ml_filter *filter;
+	struct ml_tz *tz;
+	struct ml_event_filter *events;
 	struct ml_source_facts facts;
 	bool has_facts;
 };
@@ -48,6 +51,22 @@ check_eligible(struct probe *p, struct ml_err *err)
 	len = strlen(list);
 	snprintf(list + len, sizeof(list) - len, "]");
 	return ML_ERR(err, ErrTableIneligible, 0, list);
+}
+
+/* The expressions of event filters must make sense for every table whose rows they will see. */
+static int
+check_events(struct probe *p, struct ml_err *err)
+{
+	for (size_t i = 0; i < p->facts.n_tables; i++) {
+		struct ml_schema *s = p->facts.tables[i];
+
+		if (s->kind == ML_TABLE_SEQUENCE || s->kind == ML_TABLE_VIEW || !(p->spec->force_replicate || ml_schema_eligible(s)) ||
+			!ml_filter_table(p->filter, s->db.s, s->db.len, s->table.s, s->table.len))
+			continue;
+		if (ml_event_filter_check(p->events, s, err) != 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int
@@ -194,6 +213,9 @@ run(struct probe *p, const Ml__Probe *probe, struct ml_err *err)
 		*err = filter_err;
 		return -1;
 	}
+	if (ml_tz_open(&p->tz, p->config->tz, err) != 0 ||
+		ml_event_filter_new(&p->events, p->spec, p->tz, p->object, err) != 0 || check_events(p, err) != 0)
+		return -1;
 	if (!probe->update && check_eligible(p, err) != 0)
 		return -1;
 	if (check_timezone(p->spec->timezone, err) != 0)
@@ -248,5 +270,7 @@ ml_probe_run(const Ml__Probe *probe, const Ml__ServerConfig *config, const char 
 		ml_source_facts_fini(&p.facts);
 	}
 	ml_filter_free(p.filter);
+	ml_event_filter_free(p.events);
+	ml_tz_free(p.tz);
 	ml_plan_fini(&p.plan);
 }

@@ -35,6 +35,8 @@ ml_schema_unref(struct ml_schema *s)
 		s->route_free(s->route);
 	if (s->shape_free != NULL)
 		s->shape_free(s->shape);
+	if (s->events_free != NULL)
+		s->events_free(s->events);
 	ml_arena_fini(&s->arena);
 	free(s);
 }

@@ -94,6 +94,9 @@ struct ml_schema {
 	/* And for the shaper. */
 	void *shape;
 	void (*shape_free)(void *);
+	/* And for the event filter, in the stage that runs it. */
+	void *events;
+	void (*events_free)(void *);
 };
 
 /* An empty schema with one reference; fill it (names and arrays from its arena), then call ml_schema_finish. */
