@@ -608,7 +608,7 @@ a_probe_lives_once_and_within_its_time(void **state)
 	(void)state;
 	start(1000);
 	await("gateway ready");
-	order("probe good 300\n");
+	order("probe good 1500\n");
 	await("good ready role 3");
 	await_any("gateway up good role 3 running 0");
 	await("gateway died good epoch 0 stopped 0 restarting 0 hopeless 0: not done in time");
