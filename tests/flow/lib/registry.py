@@ -36,6 +36,8 @@ class _Front(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             return
         front.calls.append((self.command, self.path))
+        if self.command == "POST":
+            front.schemas.append((self.command, self.path, json.loads(body)["schema"]))
         if front.user and self.headers.get("Authorization") != "Basic " + base64.b64encode(front.user.encode()).decode():
             self.answer(401, b'{"error_code":401,"message":"who are you"}')
         elif self.path == "/":
@@ -46,6 +48,13 @@ class _Front(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = handle_one
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A client that has gone is no news; others show in the test's own result."""
+
+
 class Front:
     """user: "name:password" or None; certificate: (pem, key) for TLS."""
 
@@ -53,6 +62,7 @@ class Front:
         self.registry, self.user, self.certificate = registry, user, certificate
         self.port = parts.free_port()
         self.calls = []
+        self.schemas = []  # of registrations: method, path, text
         self.server = None
         self.open()
         parts.at_end(self.close)
@@ -63,8 +73,7 @@ class Front:
         return f"{'https' if self.certificate else 'http'}://{user}127.0.0.1:{self.port}"
 
     def open(self):
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), _Front)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", self.port), _Front)
         self.server.front = self
         if self.certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
