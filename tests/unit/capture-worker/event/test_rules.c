@@ -283,6 +283,75 @@ files_of_rules_are_read_where_allowed(void **state)
 	assert_non_null(strstr(err.text, "cannot open filter file"));
 }
 
+/* A glob against a name, the plain way.  One byte is one character here, but for the two of each letter beyond ASCII. */
+static bool
+glob(const char *p, const char *s, bool fold)
+{
+	size_t n = (unsigned char)*s >= 0x80 ? 2 : *s != '\0';
+	bool hit = false, not;
+
+	switch (*p) {
+	case '\0':
+		return *s == '\0';
+	case '*':
+		return glob(p + 1, s, fold) || (n > 0 && glob(p, s + n, fold));
+	case '?':
+		return n > 0 && glob(p + 1, s + n, fold);
+	case '[':
+		not = *++p == '!';
+		for (p += not; *p != ']'; p++) {
+			unsigned char c = (unsigned char)*s, lo = (unsigned char)*p, hi = lo;
+
+			if (p[1] == '-' && p[2] != ']') {
+				hi = (unsigned char)p[2];
+				p += 2;
+			}
+			hit |= (c >= lo && c <= hi) || (fold && c >= 'A' && c <= 'Z' && c + 32 >= lo && c + 32 <= hi) ||
+				(fold && c >= 'a' && c <= 'z' && c - 32 >= lo && c - 32 <= hi);
+		}
+		return n > 0 && hit != not && glob(p + 1, s + n, fold);
+	default:
+		if (*p == '\\')
+			p++;
+		if (n == 0 || !(*p == *s || (fold && (*p | 32) == (*s | 32) && (*s | 32) >= 'a' && (*s | 32) <= 'z')))
+			return false;
+		return glob(p + 1, s + 1, fold);	/* a letter of two bytes takes two turns */
+	}
+}
+
+static void
+random_globs_match_as_a_plain_matcher_says(void **state)
+{
+	static const char *const parts[] = { "a", "B", "c", "1", "_", "*", "?", "*", "[a-c]", "[!b]", "[1_]", "[!A-B]", "\\.", "\\*", "\xc3\xa9" };
+	static const char *const chars[] = { "a", "b", "B", "c", "1", "_", ".", "*", "\xc3\xa9", "d" };
+	uint64_t seed = 20240506;
+	int hits = 0;
+
+	(void)state;
+	for (int i = 0; i < 10000; i++) {
+		char pattern[80] = "", line[100], name[40] = "";
+		const char *lines[MAX_LINES] = { line };
+		bool sensitive = i % 2 == 0, want, got;
+		struct ml_rules *r;
+
+#define NEXT(n) ((seed = seed * 6364136223846793005ull + 1442695040888963407ull) >> 33) % (n)
+		for (uint64_t n = NEXT(6) + 1; n > 0; n--)
+			strcat(pattern, parts[NEXT(sizeof(parts) / sizeof(parts[0]))]);
+		for (uint64_t n = NEXT(8); n > 0; n--)
+			strcat(name, chars[NEXT(sizeof(chars) / sizeof(chars[0]))]);
+#undef NEXT
+		snprintf(line, sizeof(line), "db.%s", pattern);
+		r = make(lines, sensitive);
+		want = glob(pattern, name, !sensitive);
+		got = ml_rules_match(r, "db", 2, name, strlen(name));
+		if (want != got)
+			fail_msg("%s on %s, case %s: wanted %d", pattern, name, sensitive ? "matters" : "does not matter", want);
+		hits += want;
+		ml_rules_free(r);
+	}
+	assert_true(hits > 500 && hits < 9500);
+}
+
 int
 main(void)
 {
@@ -292,6 +361,7 @@ main(void)
 		cmocka_unit_test(wrong_lines_are_refused_with_their_reason),
 		cmocka_unit_test(no_pattern_can_hang_the_matcher),
 		cmocka_unit_test(files_of_rules_are_read_where_allowed),
+		cmocka_unit_test(random_globs_match_as_a_plain_matcher_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
