@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "capture-worker/filter/expr/eval.h"
+#include "capture-worker/filter/expr/eval_column.h"
 #include "capture-worker/filter/expr/func.h"
 #include "capture-worker/filter/expr/temporal.h"
 #include "capture-worker/filter/expr/value.h"

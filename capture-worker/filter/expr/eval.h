@@ -4,8 +4,6 @@
 #include "capture-worker/filter/expr/node.h"
 
 ml_eval ml_eval_constant;
-/* Columns by what a row holds of them. */
-ml_eval ml_eval_int, ml_eval_index, ml_eval_real, ml_eval_text, ml_eval_decimal, ml_eval_date, ml_eval_datetime, ml_eval_time, ml_eval_name;
 /* Three-valued logic. */
 ml_eval ml_eval_and, ml_eval_or, ml_eval_xor, ml_eval_not, ml_eval_is;
 /* Comparisons of two kids, by the type in which they are compared; op says which. */
