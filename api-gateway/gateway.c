@@ -13,11 +13,11 @@ struct ml_gateway {
 	struct ml_loop *l;
 	struct ml_api api;
 	struct ml_http *http;
-	struct ml_tls *tls;	/* NULL: plain HTTP */
+	struct ml_tls *tls; /* NULL: plain HTTP */
 	struct ml_meta *meta;
 	struct ml_timer *reopen;
 	bool started;
-	char last_error[sizeof(((struct ml_err *)0)->text)];	/* of opening: logged when it changes */
+	char last_error[sizeof(((struct ml_err *)0)->text)]; /* of opening: logged when it changes */
 };
 
 static void
@@ -28,7 +28,7 @@ try_open(void *arg)
 	struct ml_err err = { 0 };
 
 	if (ml_meta_open(&m, g->api.config->metastore, g->l, g->api.config->data_dir, &err) < 0 ||
-			ml_coord_load(g->api.coord, m, &err) < 0) {
+		ml_coord_load(g->api.coord, m, &err) < 0) {
 		ml_meta_close(m);
 		if (strcmp(g->last_error, err.text) != 0)
 			ml_log_err(ML_ERROR, "-", &err, "metadata store cannot be used, tried again each second");
@@ -48,7 +48,11 @@ set_up_tls(struct ml_gateway *g, struct ml_err *err)
 {
 	const Ml__ServerConfig *c = g->api.config;
 	struct ml_tls_config tls = {
-		.ca = c->ca, .cert = c->cert, .key = c->key, .client_cert = c->mtls, .allowed_cn = c->cert_allowed_cn,
+		.ca = c->ca,
+		.cert = c->cert,
+		.key = c->key,
+		.client_cert = c->mtls,
+		.allowed_cn = c->cert_allowed_cn,
 		.n_allowed_cn = c->n_cert_allowed_cn,
 	};
 
@@ -58,7 +62,8 @@ set_up_tls(struct ml_gateway *g, struct ml_err *err)
 }
 
 struct ml_gateway *
-ml_gateway_new(struct ml_loop *l, const Ml__ServerConfig *config, struct ml_chan *supervisor, int listen_fd, struct ml_err *err)
+ml_gateway_new(struct ml_loop *l, const Ml__ServerConfig *config, struct ml_chan *supervisor, int listen_fd,
+	struct ml_err *err)
 {
 	struct ml_gateway *g = calloc(1, sizeof(*g));
 	struct ml_coord_env env = { .loop = l, .supervisor = supervisor, .config = config, .version = ML_API_VERSION };
@@ -114,7 +119,7 @@ on_shard_up(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 
 	(void)ch;
 	if (g == NULL)
-		close(fd);	/* the process is on its way out */
+		close(fd); /* the process is on its way out */
 	else
 		ml_coord_shard_up(g->api.coord, m->shard_up, fd);
 }

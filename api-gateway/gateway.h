@@ -10,8 +10,8 @@
 struct ml_gateway;
 
 /* config and supervisor are borrowed and outlive the gateway.  listen_fd is taken.  NULL with err. */
-struct ml_gateway *ml_gateway_new(struct ml_loop *l, const Ml__ServerConfig *config, struct ml_chan *supervisor, int listen_fd,
-	struct ml_err *err);
+struct ml_gateway *ml_gateway_new(struct ml_loop *l, const Ml__ServerConfig *config, struct ml_chan *supervisor,
+	int listen_fd, struct ml_err *err);
 /* The supervisor counts this process as up: workers may be asked for. */
 void ml_gateway_start(struct ml_gateway *g);
 /* Stops serving, writes what is not saved, frees g.  Workers go on.  NULL is fine. */

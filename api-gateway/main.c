@@ -38,7 +38,11 @@ main(void)
 {
 	static struct ml_inbox_row rows[ML_GATEWAY_N_ROWS];
 	struct ml_proc_desc desc = {
-		.role = ML__ROLE__ROLE_GATEWAY, .log_name = "gateway", .rows = rows, .n_rows = ML_GATEWAY_N_ROWS, .stop = on_stop,
+		.role = ML__ROLE__ROLE_GATEWAY,
+		.log_name = "gateway",
+		.rows = rows,
+		.n_rows = ML_GATEWAY_N_ROWS,
+		.stop = on_stop,
 		.arg = &gateway,
 	};
 	struct ml_loop *l = ml_loop_new();

@@ -29,33 +29,34 @@ struct ml_pipeline {
 	struct ml_plan plan;
 	struct ml_filter *filter;
 	struct ml_tz *tz;
-	struct ml_event_filter *events;	/* NULL: none.  Rows pass it in the encode stage, or in the source's if there is none */
-	struct ml_source_env source_env;	/* source and sink keep pointers to theirs */
+	struct ml_event_filter
+		*events; /* NULL: none.  Rows pass it in the encode stage, or in the source's if there is none */
+	struct ml_source_env source_env; /* source and sink keep pointers to theirs */
 	struct ml_sink_env sink_env;
 	const struct ml_source_ops *source_ops;
 	struct ml_source *source;
-	struct ml_shaper *shaper;	/* NULL: the sink takes nothing */
+	struct ml_shaper *shaper; /* NULL: the sink takes nothing */
 	struct ml_dispatcher *dispatcher;
 	struct ml_encoder *encoder;
 	struct ml_sink *sink;
 	struct ml_quota *quota;
 	struct ml_progress *progress;
-	struct ml_queue *to_encode, *to_sink;	/* one and the same when there is no encode stage */
+	struct ml_queue *to_encode, *to_sink; /* one and the same when there is no encode stage */
 	pthread_t source_thread, encode_thread, sink_thread;
-	bool source_started, encode_started;	/* by the sink thread */
+	bool source_started, encode_started; /* by the sink thread */
 	/* Encoder and dispatcher belong to the encode stage; the sink stage borrows them once a second for checkpoint messages. */
 	pthread_mutex_t encode_lock;
 	/* Set before the threads of the other stages start, and while stopping. */
 	pthread_mutex_t state_lock;
 	bool stopping;
 	atomic_bool failed;
-	atomic_bool at_target;	/* the source came to target_ts */
-	bool ddl_was_written;	/* sink stage: the next checkpoint is told at once */
-	ml_ts told;		/* sink stage: last checkpoint told downstream */
+	atomic_bool at_target; /* the source came to target_ts */
+	bool ddl_was_written;  /* sink stage: the next checkpoint is told at once */
+	ml_ts told;            /* sink stage: last checkpoint told downstream */
 	uint64_t told_ms;
 	atomic_uint_fast64_t rows, filtered_rows, txns, ddls;
 	pthread_mutex_t tables_lock;
-	int64_t *tables;	/* sorted */
+	int64_t *tables; /* sorted */
 	size_t n_tables, cap_tables;
 };
 
@@ -411,8 +412,8 @@ open_encoder(struct ml_pipeline *p, struct ml_err *err)
 		.spec = p->env.spec,
 		.config = p->env.config,
 		.sink_uri = p->plan.uri,
-		.max_message_bytes = p->plan.sink->max_message_bytes != NULL ? p->plan.sink->max_message_bytes(p->sink) :
-									       SIZE_MAX,
+		.max_message_bytes =
+			p->plan.sink->max_message_bytes != NULL ? p->plan.sink->max_message_bytes(p->sink) : SIZE_MAX,
 		.storage = p->plan.sink->storage,
 		.now_ms = ml_wall_ms,
 	};
@@ -422,8 +423,8 @@ open_encoder(struct ml_pipeline *p, struct ml_err *err)
 		return -1;
 	if (p->plan.encoder == NULL)
 		return 0;
-	if (ml_dispatcher_new(&p->dispatcher, p->env.spec, p->plan.topic, p->plan.encoder->name, p->plan.sink->open_topic,
-		    p->sink, err) != 0)
+	if (ml_dispatcher_new(&p->dispatcher, p->env.spec, p->plan.topic, p->plan.encoder->name,
+		    p->plan.sink->open_topic, p->sink, err) != 0)
 		return -1;
 	return p->plan.encoder->open(&p->encoder, &env, err);
 }
@@ -550,8 +551,8 @@ ml_pipeline_start(struct ml_pipeline **out, const struct ml_pipeline_env *env, s
 	pthread_mutex_init(&p->encode_lock, NULL);
 	pthread_mutex_init(&p->state_lock, NULL);
 	pthread_mutex_init(&p->tables_lock, NULL);
-	p->quota = ml_quota_new(env->config->worker_memory_quota_bytes > 0 ? env->config->worker_memory_quota_bytes :
-									     QUOTA_DEFAULT);
+	p->quota = ml_quota_new(
+		env->config->worker_memory_quota_bytes > 0 ? env->config->worker_memory_quota_bytes : QUOTA_DEFAULT);
 	p->progress = ml_progress_new(env->checkpoint_ts, env->position);
 	p->to_encode = p->to_sink = ml_queue_new(QUEUE_BATCHES);
 	p->told = env->checkpoint_ts;

@@ -17,7 +17,7 @@
 struct ml_pipeline;
 
 struct ml_pipeline_env {
-	const Ml__ChangefeedSpec *spec;	/* all of these outlive the pipeline */
+	const Ml__ChangefeedSpec *spec; /* all of these outlive the pipeline */
 	const Ml__ServerConfig *config;
 	const char *object;
 	ml_ts checkpoint_ts;
@@ -25,9 +25,9 @@ struct ml_pipeline_env {
 	const char *state_dir;
 	void *arg;
 	/* From the pipeline's threads: hand over to your own. */
-	void (*failed)(void *arg, const struct ml_err *err);	/* once; nothing becomes durable any more */
-	void (*warned)(void *arg, const struct ml_err *err);	/* NULL: over */
-	void (*drained)(void *arg, bool finished);	/* after stop, or at target_ts: all that entered is durable */
+	void (*failed)(void *arg, const struct ml_err *err); /* once; nothing becomes durable any more */
+	void (*warned)(void *arg, const struct ml_err *err); /* NULL: over */
+	void (*drained)(void *arg, bool finished); /* after stop, or at target_ts: all that entered is durable */
 };
 
 /* Starts the threads.  0, or -1 when the system refuses. */

@@ -28,8 +28,8 @@ check_settings(const struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct m
 		const struct ml_json *v = ml_replica_get(doc, mysql_only[i]);
 
 		if (v != NULL && v->b)
-			rc = ML_ERRF(err, ErrSinkURIInvalid, 0, "sink uri invalid '%s is not supported by %s scheme'", mysql_only[i],
-				p->uri->scheme);
+			rc = ML_ERRF(err, ErrSinkURIInvalid, 0, "sink uri invalid '%s is not supported by %s scheme'",
+				mysql_only[i], p->uri->scheme);
 	}
 	ml_arena_fini(&a);
 	return rc;
@@ -54,7 +54,8 @@ choose_encoder(struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct ml_err 
 		return -1;
 	if (p->sink->storage && !p->encoder->for_storage) {
 		ML_ERR(err, ErrSinkUnknownProtocol, 0, protocol);
-		return ml_err_wrap(err, ML_ErrStorageSinkInvalidConfig, "storage sink only support canal-json and csv protocol");
+		return ml_err_wrap(
+			err, ML_ErrStorageSinkInvalidConfig, "storage sink only support canal-json and csv protocol");
 	}
 	if (!p->sink->storage && !p->encoder->for_mq)
 		return ML_ERR(err, ErrSinkUnknownProtocol, 0, protocol);
@@ -105,8 +106,8 @@ ml_plan_fini(struct ml_plan *p)
 }
 
 struct ml_sink_env
-ml_plan_sink_env(const struct ml_plan *p, const Ml__ChangefeedSpec *spec, const Ml__ServerConfig *config,
-	const char *object)
+ml_plan_sink_env(
+	const struct ml_plan *p, const Ml__ChangefeedSpec *spec, const Ml__ServerConfig *config, const char *object)
 {
 	return (struct ml_sink_env){
 		.spec = spec,

@@ -12,9 +12,9 @@
 struct ml_plan {
 	struct ml_uri *uri;
 	const struct ml_sink_ops *sink;
-	const struct ml_encoder_ops *encoder;	/* NULL: the sink takes rows or counts */
-	char *topic;				/* default topic; "" for sinks without topics */
-	bool raw_change_event;			/* UPDATEs that change a key are not split */
+	const struct ml_encoder_ops *encoder; /* NULL: the sink takes rows or counts */
+	char *topic;                          /* default topic; "" for sinks without topics */
+	bool raw_change_event;                /* UPDATEs that change a key are not split */
 };
 
 /*
@@ -25,6 +25,6 @@ struct ml_plan {
 int ml_plan_init(struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct ml_err *err);
 void ml_plan_fini(struct ml_plan *p);
 /* The sink's environment without callbacks. */
-struct ml_sink_env ml_plan_sink_env(const struct ml_plan *p, const Ml__ChangefeedSpec *spec,
-	const Ml__ServerConfig *config, const char *object);
+struct ml_sink_env ml_plan_sink_env(
+	const struct ml_plan *p, const Ml__ChangefeedSpec *spec, const Ml__ServerConfig *config, const char *object);
 #endif

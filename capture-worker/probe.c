@@ -60,7 +60,8 @@ check_events(struct probe *p, struct ml_err *err)
 	for (size_t i = 0; i < p->facts.n_tables; i++) {
 		struct ml_schema *s = p->facts.tables[i];
 
-		if (s->kind == ML_TABLE_SEQUENCE || s->kind == ML_TABLE_VIEW || !(p->spec->force_replicate || ml_schema_eligible(s)) ||
+		if (s->kind == ML_TABLE_SEQUENCE || s->kind == ML_TABLE_VIEW ||
+			!(p->spec->force_replicate || ml_schema_eligible(s)) ||
 			!ml_filter_table(p->filter, s->db.s, s->db.len, s->table.s, s->table.len))
 			continue;
 		if (ml_event_filter_check(p->events, s, err) != 0)

@@ -11,11 +11,11 @@ struct item {
 
 struct ml_progress {
 	pthread_mutex_t lock;
-	struct item *ring;	/* of cap items; the item of batch n is ring[n % cap] */
-	uint64_t cap;		/* a power of two */
-	uint64_t head, next;	/* first batch that is not durable; number of the next to enter */
+	struct item *ring;   /* of cap items; the item of batch n is ring[n % cap] */
+	uint64_t cap;        /* a power of two */
+	uint64_t head, next; /* first batch that is not durable; number of the next to enter */
 	ml_ts checkpoint, resolved;
-	Ml__Position *position;	/* of checkpoint */
+	Ml__Position *position; /* of checkpoint */
 };
 
 Ml__Position *

@@ -19,7 +19,7 @@ uint64_t ml_progress_enter(struct ml_progress *p, ml_ts resolved, const Ml__Posi
 /* All of batch seq is durable downstream.  True if the checkpoint advanced. */
 bool ml_progress_durable(struct ml_progress *p, uint64_t seq);
 ml_ts ml_progress_checkpoint(struct ml_progress *p);
-ml_ts ml_progress_resolved(struct ml_progress *p);	/* of the last batch that entered */
+ml_ts ml_progress_resolved(struct ml_progress *p); /* of the last batch that entered */
 /* Checkpoint with its position: malloc'ed, NULL if unknown; free with ml__position__free_unpacked(x, NULL). */
 ml_ts ml_progress_get(struct ml_progress *p, Ml__Position **position);
 /* A malloc'ed copy, to be freed with ml__position__free_unpacked; NULL gives NULL. */

@@ -16,5 +16,5 @@ int ml_quota_take(struct ml_quota *q, uint64_t bytes);
 void ml_quota_add(struct ml_quota *q, uint64_t bytes);
 void ml_quota_give(struct ml_quota *q, uint64_t bytes);
 uint64_t ml_quota_used(struct ml_quota *q);
-void ml_quota_stop(struct ml_quota *q);	/* wakes everybody who waits */
+void ml_quota_stop(struct ml_quota *q); /* wakes everybody who waits */
 #endif

@@ -21,16 +21,16 @@ struct ml_shard {
 	struct ml_shard_env env;
 	char object[288];
 	enum state state;
-	struct ml_chan *gateway;	/* NULL while there is none */
-	Ml__Assign *assign;		/* what the pipeline runs; NULL while EMPTY */
-	Ml__ServerConfig config;	/* shallow copy */
+	struct ml_chan *gateway; /* NULL while there is none */
+	Ml__Assign *assign;      /* what the pipeline runs; NULL while EMPTY */
+	Ml__ServerConfig config; /* shallow copy */
 	char state_dir[1024];
 	struct ml_pipeline *pipeline;
 	struct ml_timer *report;
 	ml_ts told_checkpoint, told_resolved;
 	uint64_t told_ms;
 	bool stop_wanted;
-	Ml__Fault *warning;		/* the last warning that is not over, for a new gateway; NULL: none */
+	Ml__Fault *warning; /* the last warning that is not over, for a new gateway; NULL: none */
 };
 
 /* What a pipeline thread hands to the loop's thread. */
@@ -48,7 +48,7 @@ send_body(struct ml_shard *sh, Ml__Envelope__BodyCase kind, void *body)
 	if (sh->gateway == NULL)
 		return;
 	m.body_case = kind;
-	m.progress = body;	/* the oneof's members share one pointer */
+	m.progress = body; /* the oneof's members share one pointer */
 	ml_chan_send(sh->gateway, &m, -1);
 }
 
@@ -185,8 +185,8 @@ take_drained(void *arg)
 	if (sh->state == RUNNING || sh->state == DRAINING) {
 		send_progress(sh);
 		ml_pipeline_marks(sh->pipeline, &finished.checkpoint_ts, &resolved);
-		ml_info(sh->object, "drained checkpoint_ts=%llu finished=%d", (unsigned long long)finished.checkpoint_ts,
-			n->finished);
+		ml_info(sh->object, "drained checkpoint_ts=%llu finished=%d",
+			(unsigned long long)finished.checkpoint_ts, n->finished);
 		if (n->finished)
 			send_body(sh, ML__ENVELOPE__BODY_FINISHED, &finished);
 		send_last_words(sh);
@@ -334,7 +334,8 @@ ml_shard_new(const struct ml_shard_env *env)
 		abort();
 	sh->env = *env;
 	sh->config = *env->config;
-	snprintf(sh->object, sizeof(sh->object), "%s/%s/%u", env->key->namespace_, env->key->changefeed_id, env->key->shard);
+	snprintf(sh->object, sizeof(sh->object), "%s/%s/%u", env->key->namespace_, env->key->changefeed_id,
+		env->key->shard);
 	sh->report = ml_timer_new(env->loop, on_report, sh);
 	return sh;
 }

@@ -19,8 +19,8 @@ struct ml_shard_env {
 	const Ml__ServerConfig *config;
 	const Ml__ShardKey *key;
 	void *arg;
-	void (*done)(void *arg);	/* drained after ml_shard_stop, or finished: the process may exit with 0 */
-	void (*faulted)(void *arg);	/* the Fault has been sent: exit with ML_EXIT_FAULT */
+	void (*done)(void *arg);    /* drained after ml_shard_stop, or finished: the process may exit with 0 */
+	void (*faulted)(void *arg); /* the Fault has been sent: exit with ML_EXIT_FAULT */
 };
 
 struct ml_shard *ml_shard_new(const struct ml_shard_env *env);

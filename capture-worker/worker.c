@@ -13,9 +13,9 @@ struct worker {
 	struct ml_loop *loop;
 	struct ml_proc *proc;
 	Ml__ShardKey key;
-	struct ml_shard *shard;		/* ROLE_WORKER */
-	struct ml_chan *gateway;	/* ROLE_PROBE: where the probe comes from and its result goes */
-	Ml__Envelope *probe;		/* the one being run */
+	struct ml_shard *shard;  /* ROLE_WORKER */
+	struct ml_chan *gateway; /* ROLE_PROBE: where the probe comes from and its result goes */
+	Ml__Envelope *probe;     /* the one being run */
 	Ml__ProbeResult result;
 };
 
@@ -142,7 +142,8 @@ on_probe_closed(struct ml_chan *ch, enum ml_chan_end end, const struct ml_err *e
 static void
 take_gateway(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 {
-	static const struct ml_chan_handlers probe_handlers = { .message = on_probe_message, .closed = on_probe_closed };
+	static const struct ml_chan_handlers probe_handlers = { .message = on_probe_message,
+		.closed = on_probe_closed };
 	struct worker *w = arg;
 	Ml__Envelope hello = ML__ENVELOPE__INIT;
 	Ml__WorkerHello body = ML__WORKER_HELLO__INIT;

@@ -9,16 +9,15 @@
 
 #include "ml_build.h"
 
-static const char usage[] =
-	"Usage:\n"
-	"  millrace [command]\n"
-	"\n"
-	"Commands:\n"
-	"  server    Start a server in the foreground; see millrace server --help\n"
-	"  version   Print the version\n"
-	"\n"
-	"Flags:\n"
-	"  -h, --help   This text.\n";
+static const char usage[] = "Usage:\n"
+			    "  millrace [command]\n"
+			    "\n"
+			    "Commands:\n"
+			    "  server    Start a server in the foreground; see millrace server --help\n"
+			    "  version   Print the version\n"
+			    "\n"
+			    "Flags:\n"
+			    "  -h, --help   This text.\n";
 
 static int
 usage_error(const char *what, const char *word)
@@ -57,7 +56,8 @@ static int
 version(void)
 {
 	printf("Release Version: v8.5.0+millrace.%s\nGit Commit Hash: %s\nGit Branch: %s\nUTC Build Time: %s\nGo Version: %s\n"
-		"Failpoint Build: %s\n", ML_VERSION, ML_GIT_HASH, ML_GIT_BRANCH, ML_GIT_TIME,
+	       "Failpoint Build: %s\n",
+		ML_VERSION, ML_GIT_HASH, ML_GIT_BRANCH, ML_GIT_TIME,
 #ifdef __clang__
 		"none (clang " __clang_version__ ")",
 #else
@@ -86,7 +86,8 @@ main(int argc, char **argv)
 		return 0;
 	}
 	if (strcmp(word, "cli") == 0 || strcmp(word, "redo") == 0) {
-		fprintf(stderr, "Error: \"millrace %s\" is not part of this version; use the HTTP API (v2), or TiCDC's own `cdc %s`\n",
+		fprintf(stderr,
+			"Error: \"millrace %s\" is not part of this version; use the HTTP API (v2), or TiCDC's own `cdc %s`\n",
 			word, word);
 		return 1;
 	}

@@ -27,18 +27,29 @@ typedef void child_act(struct ml_child *c);
 
 static child_act act_spawn, act_up, act_ask, act_kill, act_late, act_wait, act_gone, act_hurry;
 
-static const struct { uint8_t to; child_act *act; } step[ML_CHILD_STATES][N_EVENTS] = {
+static const struct {
+	uint8_t to;
+	child_act *act;
+} step[ML_CHILD_STATES][N_EVENTS] = {
 	[ML_CHILD_DOWN] = { [EV_START] = { ML_CHILD_STARTING, act_spawn } },
-	[ML_CHILD_STARTING] = { [EV_READY] = { ML_CHILD_UP, act_up }, [EV_STOP] = { ML_CHILD_STOPPING, act_ask },
-		[EV_TIMER] = { ML_CHILD_KILLED, act_late }, [EV_BAD] = { ML_CHILD_KILLED, act_kill },
-		[EV_DIED] = { ML_CHILD_WAIT, act_wait }, [EV_PARK] = { ML_CHILD_PARKED, act_gone } },
-	[ML_CHILD_UP] = { [EV_STOP] = { ML_CHILD_STOPPING, act_ask }, [EV_TIMER] = { ML_CHILD_KILLED, act_late },
-		[EV_BAD] = { ML_CHILD_KILLED, act_kill }, [EV_DIED] = { ML_CHILD_WAIT, act_wait },
+	[ML_CHILD_STARTING] = { [EV_READY] = { ML_CHILD_UP, act_up },
+		[EV_STOP] = { ML_CHILD_STOPPING, act_ask },
+		[EV_TIMER] = { ML_CHILD_KILLED, act_late },
+		[EV_BAD] = { ML_CHILD_KILLED, act_kill },
+		[EV_DIED] = { ML_CHILD_WAIT, act_wait },
 		[EV_PARK] = { ML_CHILD_PARKED, act_gone } },
-	[ML_CHILD_KILLED] = { [EV_STOP] = { ML_CHILD_STOPPING, act_kill }, [EV_DIED] = { ML_CHILD_WAIT, act_wait },
+	[ML_CHILD_UP] = { [EV_STOP] = { ML_CHILD_STOPPING, act_ask },
+		[EV_TIMER] = { ML_CHILD_KILLED, act_late },
+		[EV_BAD] = { ML_CHILD_KILLED, act_kill },
+		[EV_DIED] = { ML_CHILD_WAIT, act_wait },
 		[EV_PARK] = { ML_CHILD_PARKED, act_gone } },
-	[ML_CHILD_STOPPING] = { [EV_STOP] = { ML_CHILD_STOPPING, act_hurry }, [EV_TIMER] = { ML_CHILD_STOPPING, act_kill },
-		[EV_BAD] = { ML_CHILD_STOPPING, act_kill }, [EV_DIED] = { ML_CHILD_DOWN, act_gone },
+	[ML_CHILD_KILLED] = { [EV_STOP] = { ML_CHILD_STOPPING, act_kill },
+		[EV_DIED] = { ML_CHILD_WAIT, act_wait },
+		[EV_PARK] = { ML_CHILD_PARKED, act_gone } },
+	[ML_CHILD_STOPPING] = { [EV_STOP] = { ML_CHILD_STOPPING, act_hurry },
+		[EV_TIMER] = { ML_CHILD_STOPPING, act_kill },
+		[EV_BAD] = { ML_CHILD_STOPPING, act_kill },
+		[EV_DIED] = { ML_CHILD_DOWN, act_gone },
 		[EV_PARK] = { ML_CHILD_DOWN, act_gone } },
 	[ML_CHILD_WAIT] = { [EV_TIMER] = { ML_CHILD_STARTING, act_spawn }, [EV_STOP] = { ML_CHILD_DOWN, act_gone } },
 	[ML_CHILD_PARKED] = { [EV_START] = { ML_CHILD_STARTING, act_spawn }, [EV_STOP] = { ML_CHILD_DOWN, act_gone } },
@@ -50,9 +61,9 @@ take(struct ml_child *c, enum child_event ev)
 	child_act *act = step[c->state][ev].act;
 
 	if (act == NULL)
-		return;		/* empty cell: the event means nothing in this state */
+		return; /* empty cell: the event means nothing in this state */
 	c->state = step[c->state][ev].to;
-	act(c);			/* may send or arm a timer; never steps from inside */
+	act(c); /* may send or arm a timer; never steps from inside */
 }
 
 const char *
@@ -192,7 +203,7 @@ act_spawn(struct ml_child *c)
 		snprintf(c->death.reason, sizeof(c->death.reason), "cannot start: %.80s", err.text);
 		c->delay_ms = ml_child_jitter(ml_backoff_next(&c->backoff, 0), (uint32_t)c->started_ms);
 		c->unborn = true;
-		ml_timer_arm(c->timer, 0);	/* the death comes as an event of its own */
+		ml_timer_arm(c->timer, 0); /* the death comes as an event of its own */
 		return;
 	}
 	c->ch = ml_chan_new(c->loop, fd, c->name, &handlers, c);
@@ -217,7 +228,7 @@ static void
 act_kill(struct ml_child *c)
 {
 	if (c->unborn)
-		return;		/* its timer brings the death */
+		return; /* its timer brings the death */
 	ml_timer_disarm(c->timer);
 	/* In this order: a child that saw its channel close would get to choose its exit code. */
 	if (c->pid > 0)
@@ -316,8 +327,9 @@ ml_child_new(struct ml_loop *l, Ml__Role role, const char *program, const char *
 		snprintf(c->name, sizeof(c->name), "gateway");
 		c->free_first = true;
 	} else {
-		snprintf(c->name, sizeof(c->name), "%s %.64s%s%.64s/%u", role == ML__ROLE__ROLE_PROBE ? "probe" : "worker",
-			strcmp(ns, "default") != 0 ? ns : "", strcmp(ns, "default") != 0 ? "/" : "", id, shard);
+		snprintf(c->name, sizeof(c->name), "%s %.64s%s%.64s/%u",
+			role == ML__ROLE__ROLE_PROBE ? "probe" : "worker", strcmp(ns, "default") != 0 ? ns : "",
+			strcmp(ns, "default") != 0 ? "/" : "", id, shard);
 	}
 	return c;
 }
@@ -384,7 +396,8 @@ describe(struct ml_child *c, int status)
 	} else {
 		d->exit_code = WEXITSTATUS(status);
 		if (d->exit_code == ML_SPAWN_NO_EXEC)
-			snprintf(d->reason, sizeof(d->reason), "exit %d: %.70s cannot be executed", d->exit_code, c->program);
+			snprintf(d->reason, sizeof(d->reason), "exit %d: %.70s cannot be executed", d->exit_code,
+				c->program);
 		else
 			snprintf(d->reason, sizeof(d->reason), "exit %d", d->exit_code);
 	}
@@ -409,10 +422,11 @@ ml_child_reaped(struct ml_child *c, int status)
 	if (calm)
 		c->backoff.deaths = 0;
 	/* A probe lives once.  A worker's 0 or 70 means that the gateway knows and decides; the gateway itself has to run. */
-	done = c->role == ML__ROLE__ROLE_PROBE || (c->role == ML__ROLE__ROLE_WORKER && c->death.signal == 0 &&
-		(c->death.exit_code == ML_EXIT_OK || c->death.exit_code == ML_EXIT_FAULT));
+	done = c->role == ML__ROLE__ROLE_PROBE ||
+	       (c->role == ML__ROLE__ROLE_WORKER && c->death.signal == 0 &&
+		       (c->death.exit_code == ML_EXIT_OK || c->death.exit_code == ML_EXIT_FAULT));
 	c->hopeless = c->role != ML__ROLE__ROLE_PROBE && !done &&
-		(c->mismatch || full || (c->death.signal == 0 && c->death.exit_code == ML_EXIT_CONFIG));
+		      (c->mismatch || full || (c->death.signal == 0 && c->death.exit_code == ML_EXIT_CONFIG));
 	if (done || c->hopeless) {
 		take(c, EV_PARK);
 		return;

@@ -26,7 +26,13 @@
 #include "supervisor/tally.h"
 
 enum ml_child_state {
-	ML_CHILD_DOWN, ML_CHILD_STARTING, ML_CHILD_UP, ML_CHILD_KILLED, ML_CHILD_STOPPING, ML_CHILD_WAIT, ML_CHILD_PARKED,
+	ML_CHILD_DOWN,
+	ML_CHILD_STARTING,
+	ML_CHILD_UP,
+	ML_CHILD_KILLED,
+	ML_CHILD_STOPPING,
+	ML_CHILD_WAIT,
+	ML_CHILD_PARKED,
 	ML_CHILD_STATES
 };
 
@@ -46,48 +52,48 @@ struct ml_child_ops {
 };
 
 struct ml_child {
-	struct ml_list link;	/* the supervisor's */
+	struct ml_list link; /* the supervisor's */
 	struct ml_loop *loop;
 	const struct ml_child_ops *ops;
 	void *arg;
 
 	Ml__Role role;
-	const char *program;	/* path; borrowed */
-	char *ns, *id;		/* "" for the gateway */
+	const char *program; /* path; borrowed */
+	char *ns, *id;       /* "" for the gateway */
 	uint32_t shard;
 	uint64_t epoch;
-	char name[176];		/* for logs and statistics: "gateway", "worker cf1/0", "probe ns/cf1/0" */
+	char name[176]; /* for logs and statistics: "gateway", "worker cf1/0", "probe ns/cf1/0" */
 
 	enum ml_child_state state;
-	pid_t pid;		/* 0: none */
-	struct ml_chan *ch;	/* NULL: none */
-	bool greeted;		/* Hello has come */
-	bool unborn;		/* fork failed; the timer is about to say so */
-	bool mismatch;		/* another build or version: hopeless */
-	uint64_t started_ms;	/* monotonic, of the present or last process */
-	uint32_t ready_ms;	/* from its start to Ready */
-	uint32_t deadline_ms;	/* of the whole life of a probe; 0: none */
-	uint32_t grace_ms;	/* of the stop that was asked for last */
-	char killed_for[96];	/* why we sent SIGKILL; "" if we did not */
-	struct ml_timer *timer;	/* deadline, SIGKILL or restart, by state */
+	pid_t pid;              /* 0: none */
+	struct ml_chan *ch;     /* NULL: none */
+	bool greeted;           /* Hello has come */
+	bool unborn;            /* fork failed; the timer is about to say so */
+	bool mismatch;          /* another build or version: hopeless */
+	uint64_t started_ms;    /* monotonic, of the present or last process */
+	uint32_t ready_ms;      /* from its start to Ready */
+	uint32_t deadline_ms;   /* of the whole life of a probe; 0: none */
+	uint32_t grace_ms;      /* of the stop that was asked for last */
+	char killed_for[96];    /* why we sent SIGKILL; "" if we did not */
+	struct ml_timer *timer; /* deadline, SIGKILL or restart, by state */
 
-	bool free_first;	/* the first death of a calm child is followed by a start at once (gateway) */
+	bool free_first; /* the first death of a calm child is followed by a start at once (gateway) */
 	struct ml_backoff backoff;
 	struct ml_tally tally;
 	uint32_t restarts;
-	uint32_t delay_ms;	/* WAIT: until the restart */
-	bool hopeless;		/* PARKED: exit 78, mismatch or too many deaths */
-	struct ml_death death;	/* the last one; pid 0: none yet */
+	uint32_t delay_ms;     /* WAIT: until the restart */
+	bool hopeless;         /* PARKED: exit 78, mismatch or too many deaths */
+	struct ml_death death; /* the last one; pid 0: none yet */
 
-	bool again;		/* the supervisor's: start once more when it is DOWN */
+	bool again; /* the supervisor's: start once more when it is DOWN */
 };
 
 /* A child that is DOWN.  Texts are copied, program and ops are borrowed. */
 struct ml_child *ml_child_new(struct ml_loop *l, Ml__Role role, const char *program, const char *ns, const char *id,
 	uint32_t shard, uint64_t epoch, const struct ml_child_ops *ops, void *arg);
-void ml_child_free(struct ml_child *c);	/* NULL is fine; kills a process that is still there without reaping it */
+void ml_child_free(struct ml_child *c); /* NULL is fine; kills a process that is still there without reaping it */
 
-void ml_child_start(struct ml_child *c);	/* nothing in states other than DOWN and PARKED */
+void ml_child_start(struct ml_child *c); /* nothing in states other than DOWN and PARKED */
 /* Asks it to stop within grace_ms, then SIGKILL; 0: SIGKILL at once.  A second call may only shorten the time. */
 void ml_child_stop(struct ml_child *c, uint32_t grace_ms);
 /* Ends a child that said something wrong; it is restarted like after any other death.  why: short text, copied. */

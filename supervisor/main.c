@@ -131,10 +131,12 @@ serve(struct ml_options *o)
 		printf("[WARN] data-dir is not set, %s is used; set it with --data-dir\n", o->data_dir);
 	fflush(stdout);
 	snprintf(addr, sizeof(addr), "%s", o->addr);
-	if (open_log(o, uid, gid, &log_fd, &err) != 0 || find_program(gateway, sizeof(gateway), "millrace-api-gateway", &err) != 0 ||
+	if (open_log(o, uid, gid, &log_fd, &err) != 0 ||
+		find_program(gateway, sizeof(gateway), "millrace-api-gateway", &err) != 0 ||
 		find_program(worker, sizeof(worker), "millrace-capture-worker", &err) != 0 ||
 		ml_node_lock(o->data_dir, uid, gid, &lock_fd, &err) != 0 ||
-		ml_node_listen(addr, sizeof(addr), &env.listen_fd, &err) != 0 || ml_node_become(o->user, uid, gid, &err) != 0)
+		ml_node_listen(addr, sizeof(addr), &env.listen_fd, &err) != 0 ||
+		ml_node_become(o->user, uid, gid, &err) != 0)
 		return start_error(&err, log_fd);
 	/* A port of 0 has become a real one. */
 	if (strcmp(o->addr, o->advertise_addr) == 0)
@@ -148,7 +150,7 @@ serve(struct ml_options *o)
 		dup2(log_fd, STDOUT_FILENO);
 		close(log_fd);
 	}
-	dup2(STDOUT_FILENO, STDERR_FILENO);	/* the log is what is written to stderr; without --log-file it is stdout */
+	dup2(STDOUT_FILENO, STDERR_FILENO); /* the log is what is written to stderr; without --log-file it is stdout */
 	ml_log_parse_level(o->log_level, &level);
 	ml_log_set_level(level);
 	umask(077);

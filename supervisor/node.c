@@ -52,7 +52,8 @@ lock_file(int dir, const char *data_dir, uid_t owner, gid_t group, int *fd, stru
 		return bad_dir(err, data_dir, "lock file");
 	}
 	n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	if (ftruncate(f, 0) != 0 || pwrite(f, text, (size_t)n, 0) != n || (owner != (uid_t)-1 && fchown(f, owner, group) != 0)) {
+	if (ftruncate(f, 0) != 0 || pwrite(f, text, (size_t)n, 0) != n ||
+		(owner != (uid_t)-1 && fchown(f, owner, group) != 0)) {
 		bad_dir(err, data_dir, "lock file");
 		close(f);
 		return -1;
@@ -108,7 +109,7 @@ ml_node_split(const char *addr, char *host, size_t host_size, uint16_t *port)
 		if (end <= addr || *end != ']')
 			return false;
 	} else if (memchr(addr, ':', (size_t)(end - addr)) != NULL) {
-		return false;	/* an IPv6 address without its brackets */
+		return false; /* an IPv6 address without its brackets */
 	}
 	if ((size_t)(end - addr) >= host_size)
 		return false;
@@ -163,8 +164,8 @@ ml_node_listen(char *addr, size_t size, int *fd, struct ml_err *err)
 	if (f < 0)
 		return ML_ERR(err, ErrListen, r, addr, strerror(r));
 	if (port == 0 && getsockname(f, (struct sockaddr *)&got, &len) == 0) {
-		port = ntohs(got.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&got)->sin6_port :
-			((struct sockaddr_in *)&got)->sin_port);
+		port = ntohs(got.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&got)->sin6_port
+						       : ((struct sockaddr_in *)&got)->sin_port);
 		*strrchr(addr, ':') = '\0';
 		snprintf(host, sizeof(host), "%s", addr);
 		snprintf(addr, size, "%s:%u", host, port);
@@ -187,8 +188,8 @@ ml_node_uuid(char uuid[37])
 	}
 	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	snprintf(uuid, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4],
-		b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	snprintf(uuid, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
+		b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
 int

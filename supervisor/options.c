@@ -50,7 +50,8 @@ check_advertise(const char *text, struct ml_err *err)
 	if (host[0] == '\0' || (inet_pton(AF_INET, host, bytes) == 1 && memcmp(bytes, zero, 4) == 0) ||
 		(inet_pton(AF_INET6, host, bytes) == 1 && memcmp(bytes, zero, 16) == 0))
 		return ML_ERRF(err, ErrConfigInvalid, 0,
-			"'%.200s' is an unspecified address, which no other node can reach; give --advertise-addr", text);
+			"'%.200s' is an unspecified address, which no other node can reach; give --advertise-addr",
+			text);
 	return 0;
 }
 
@@ -65,7 +66,8 @@ check_cluster_id(const char *text, struct ml_err *err)
 		good = isalnum((unsigned char)text[i]) || text[i] == '-';
 	if (!good)
 		return ML_ERRF(err, ErrConfigInvalid, 0,
-			"'%.130s' is not an identifier: letters and digits, with single '-' between them, at most 128", text);
+			"'%.130s' is not an identifier: letters and digits, with single '-' between them, at most 128",
+			text);
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
 		if (strcmp(text, reserved[i]) == 0)
 			return ML_ERRF(err, ErrConfigInvalid, 0, "'%s' is a reserved word", text);
@@ -104,7 +106,10 @@ check_metastore(const char *text, struct ml_err *err)
 /* --- the table; order is that of GET /config --- */
 
 #define AT(member) offsetof(struct ml_options, member)
-#define OLD(name, flag, type, dflt) { name, flag, type, ML_OPT_OBSOLETE, 0, dflt, NULL, 0, 0, NULL, "Of earlier TiCDC versions." }
+#define OLD(name, flag, type, dflt)                                                                                    \
+	{                                                                                                              \
+		name, flag, type, ML_OPT_OBSOLETE, 0, dflt, NULL, 0, 0, NULL, "Of earlier TiCDC versions."             \
+	}
 
 static const struct ml_opt opts[] = {
 	{ "addr", "addr", ML_OPT_STRING, 0, AT(addr), "127.0.0.1:8300", NULL, 0, 0, check_port,
@@ -117,7 +122,8 @@ static const struct ml_opt opts[] = {
 		"debug, info, warn, error or fatal." },
 	{ "log.file.max-size", NULL, ML_OPT_INT, 0, AT(log_max_size), "300", "MiB", 0, INT64_MAX, NULL,
 		"Accepted; rotation is left to logrotate (copytruncate)." },
-	{ "log.file.max-days", NULL, ML_OPT_INT, 0, AT(log_max_days), "0", "d", 0, INT64_MAX, NULL, "Accepted, as max-size." },
+	{ "log.file.max-days", NULL, ML_OPT_INT, 0, AT(log_max_days), "0", "d", 0, INT64_MAX, NULL,
+		"Accepted, as max-size." },
 	{ "log.file.max-backups", NULL, ML_OPT_INT, 0, AT(log_max_backups), "0", NULL, 0, INT64_MAX, NULL,
 		"Accepted, as max-size." },
 	{ "log.error-output", NULL, ML_OPT_STRING, 0, AT(log_error_output), "stderr", NULL, 0, 0, NULL,
@@ -126,13 +132,15 @@ static const struct ml_opt opts[] = {
 		"Folder of the metadata store and of sorter files; /tmp/cdc_data with a warning if empty." },
 	{ "gc-ttl", "gc-ttl", ML_OPT_INT, 0, AT(gc_ttl_s), "86400", "s", 1, INT64_MAX / 1000, NULL,
 		"How long a stopped changefeed may hold back garbage collection." },
-	{ "tz", "tz", ML_OPT_STRING, 0, AT(tz), "System", NULL, 0, 0, check_tz, "Time zone of timestamps in messages." },
+	{ "tz", "tz", ML_OPT_STRING, 0, AT(tz), "System", NULL, 0, 0, check_tz,
+		"Time zone of timestamps in messages." },
 	{ "capture-session-ttl", NULL, ML_OPT_INT, 0, AT(session_ttl_s), "10", "s", 0, 3600, NULL,
 		"Time to live of this node's registration; values below 5 mean 10." },
-	{ "owner-flush-interval", "owner-flush-interval", ML_OPT_DURATION, ML_OPT_HIDDEN, AT(owner_flush_ns), "50ms", NULL,
-		MS_NS, 60000LL * MS_NS, NULL, "How often the owner looks at its changefeeds." },
-	{ "processor-flush-interval", "processor-flush-interval", ML_OPT_DURATION, ML_OPT_HIDDEN, AT(processor_flush_ns), "50ms",
-		NULL, MS_NS, 60000LL * MS_NS, NULL, "How often workers report their progress." },
+	{ "owner-flush-interval", "owner-flush-interval", ML_OPT_DURATION, ML_OPT_HIDDEN, AT(owner_flush_ns), "50ms",
+		NULL, MS_NS, 60000LL * MS_NS, NULL, "How often the owner looks at its changefeeds." },
+	{ "processor-flush-interval", "processor-flush-interval", ML_OPT_DURATION, ML_OPT_HIDDEN,
+		AT(processor_flush_ns), "50ms", NULL, MS_NS, 60000LL * MS_NS, NULL,
+		"How often workers report their progress." },
 	OLD("sorter.sort-dir", "sort-dir", ML_OPT_STRING, "/tmp/sorter"),
 	{ "sorter.cache-size-in-mb", NULL, ML_OPT_INT, 0, AT(sorter_cache_mb), "128", "MiB", 8, INT64_MAX >> 20, NULL,
 		"Memory of the sorter's cache." },
@@ -141,9 +149,12 @@ static const struct ml_opt opts[] = {
 	OLD("sorter.num-workerpool-goroutine", "sorter-num-workerpool-goroutine", ML_OPT_INT, "0"),
 	OLD("sorter.num-concurrent-worker", "sorter-num-concurrent-worker", ML_OPT_INT, "0"),
 	OLD("sorter.chunk-size-limit", "sorter-chunk-size-limit", ML_OPT_INT, "0"),
-	{ "security.ca-path", "ca", ML_OPT_STRING, 0, AT(ca), "", NULL, 0, 0, NULL, "CA certificate of TLS (PEM file)." },
-	{ "security.cert-path", "cert", ML_OPT_STRING, 0, AT(cert), "", NULL, 0, 0, NULL, "Certificate of TLS (PEM file)." },
-	{ "security.key-path", "key", ML_OPT_STRING, 0, AT(key), "", NULL, 0, 0, NULL, "Private key of TLS (PEM file)." },
+	{ "security.ca-path", "ca", ML_OPT_STRING, 0, AT(ca), "", NULL, 0, 0, NULL,
+		"CA certificate of TLS (PEM file)." },
+	{ "security.cert-path", "cert", ML_OPT_STRING, 0, AT(cert), "", NULL, 0, 0, NULL,
+		"Certificate of TLS (PEM file)." },
+	{ "security.key-path", "key", ML_OPT_STRING, 0, AT(key), "", NULL, 0, 0, NULL,
+		"Private key of TLS (PEM file)." },
 	{ "security.cert-allowed-cn", "cert-allowed-cn", ML_OPT_LIST, 0, AT(cert_allowed_cn), "", NULL, 0, 0, NULL,
 		"Common names of client certificates that may connect; any if empty." },
 	{ "security.mtls", NULL, ML_OPT_BOOL, 0, AT(mtls), "false", NULL, 0, 0, NULL, "Require a client certificate." },
@@ -151,15 +162,19 @@ static const struct ml_opt opts[] = {
 		"Require HTTP basic authentication for changes." },
 	{ "security.client-allowed-user", NULL, ML_OPT_LIST, 0, AT(client_allowed_user), "", NULL, 0, 0, NULL,
 		"Users that may log in." },
-	{ "kv-client.enable-multiplexing", NULL, ML_OPT_BOOL, 0, AT(kv_multiplexing), "true", NULL, 0, 0, NULL, "TiKV client." },
-	{ "kv-client.worker-concurrent", NULL, ML_OPT_INT, 0, AT(kv_worker_concurrent), "8", NULL, 1, 4096, NULL, "TiKV client." },
+	{ "kv-client.enable-multiplexing", NULL, ML_OPT_BOOL, 0, AT(kv_multiplexing), "true", NULL, 0, 0, NULL,
+		"TiKV client." },
+	{ "kv-client.worker-concurrent", NULL, ML_OPT_INT, 0, AT(kv_worker_concurrent), "8", NULL, 1, 4096, NULL,
+		"TiKV client." },
 	{ "kv-client.grpc-stream-concurrent", NULL, ML_OPT_INT, 0, AT(kv_stream_concurrent), "1", NULL, 1, 4096, NULL,
 		"TiKV client." },
 	{ "kv-client.advance-interval-in-ms", NULL, ML_OPT_INT, 0, AT(kv_advance_ms), "300", "ms", 1, INT64_MAX, NULL,
 		"TiKV client." },
-	{ "kv-client.frontier-concurrent", NULL, ML_OPT_INT, 0, AT(kv_frontier), "8", NULL, 1, 4096, NULL, "TiKV client." },
+	{ "kv-client.frontier-concurrent", NULL, ML_OPT_INT, 0, AT(kv_frontier), "8", NULL, 1, 4096, NULL,
+		"TiKV client." },
 	{ "kv-client.worker-pool-size", NULL, ML_OPT_INT, 0, AT(kv_pool), "0", NULL, 0, 4096, NULL, "TiKV client." },
-	{ "kv-client.region-scan-limit", NULL, ML_OPT_INT, 0, AT(kv_scan_limit), "40", NULL, 1, INT64_MAX, NULL, "TiKV client." },
+	{ "kv-client.region-scan-limit", NULL, ML_OPT_INT, 0, AT(kv_scan_limit), "40", NULL, 1, INT64_MAX, NULL,
+		"TiKV client." },
 	{ "kv-client.region-retry-duration", NULL, ML_OPT_DURATION, 0, AT(kv_retry_ns), "1m", NULL, 1, INT64_MAX, NULL,
 		"TiKV client." },
 	{ "debug", NULL, ML_OPT_TREE, 0, 0, "", NULL, 0, 0, NULL, "Accepted, whatever is below it, and ignored." },
@@ -184,8 +199,8 @@ static const struct ml_opt opts[] = {
 		"Check the name in the upstream's certificate." },
 	{ "upstream.server-id", NULL, ML_OPT_INT, ML_OPT_OURS, AT(upstream_server_id), "0", NULL, 0, UINT32_MAX, NULL,
 		"Replica id for reading the binary log; 0 picks one." },
-	{ "worker-memory-quota", NULL, ML_OPT_INT, ML_OPT_OURS, AT(worker_memory_quota), "536870912", "bytes", 16 << 20, INT64_MAX,
-		NULL, "Bytes of changes in flight per capture-worker." },
+	{ "worker-memory-quota", NULL, ML_OPT_INT, ML_OPT_OURS, AT(worker_memory_quota), "536870912", "bytes", 16 << 20,
+		INT64_MAX, NULL, "Bytes of changes in flight per capture-worker." },
 	{ "metastore", NULL, ML_OPT_STRING, ML_OPT_OURS, AT(metastore), "sqlite", NULL, 0, 0, check_metastore,
 		"Metadata store: sqlite, in data-dir, or mem, lost at the end of the server." },
 	{ "grace", "grace", ML_OPT_DURATION, ML_OPT_OURS, AT(grace_ns), "30s", NULL, 0, 3600000LL * MS_NS, NULL,
@@ -194,7 +209,8 @@ static const struct ml_opt opts[] = {
 		"System user to run as, when started by root." },
 	{ "pd", "pd", ML_OPT_STRING, ML_OPT_FLAG_ONLY, AT(pd), "", NULL, 0, 0, NULL,
 		"PD endpoints of a TiDB upstream; refused by this build, which has the MySQL upstream only." },
-	{ "config", "config", ML_OPT_STRING, ML_OPT_FLAG_ONLY, AT(config), "", NULL, 0, 0, NULL, "Configuration file (TOML)." },
+	{ "config", "config", ML_OPT_STRING, ML_OPT_FLAG_ONLY, AT(config), "", NULL, 0, 0, NULL,
+		"Configuration file (TOML)." },
 };
 #define N_OPTS (sizeof(opts) / sizeof(opts[0]))
 
@@ -308,7 +324,8 @@ read_flags(struct ml_options *o, int argc, char **argv, bool *given, struct ml_e
 		char name[64];
 		size_t len = eq != NULL ? (size_t)(eq - arg) : strlen(arg);
 
-		if (strcmp(arg, "-n") == 0 || strcmp(arg, "-v") == 0 || strcmp(arg, "-nv") == 0 || strcmp(arg, "-vn") == 0) {
+		if (strcmp(arg, "-n") == 0 || strcmp(arg, "-v") == 0 || strcmp(arg, "-nv") == 0 ||
+			strcmp(arg, "-vn") == 0) {
 			check |= strchr(arg, 'n') != NULL;
 			print |= strchr(arg, 'v') != NULL;
 			continue;
@@ -322,8 +339,8 @@ read_flags(struct ml_options *o, int argc, char **argv, bool *given, struct ml_e
 			return 0;
 		}
 		if (strncmp(arg, "--", 2) != 0)
-			return ML_ERRF(err, ErrConfigInvalid, 0, arg[0] == '-' ? "unknown flag: %.100s" : "unexpected argument: %.100s",
-				arg);
+			return ML_ERRF(err, ErrConfigInvalid, 0,
+				arg[0] == '-' ? "unknown flag: %.100s" : "unexpected argument: %.100s", arg);
 		snprintf(name, sizeof(name), "%.*s", (int)len - 2, arg + 2);
 		opt = ml_conf_by_flag(opts, N_OPTS, name);
 		if (opt == NULL)
@@ -378,13 +395,13 @@ read_file(struct ml_options *o, const bool *given, struct ml_err *err)
 	if (n < 0)
 		ML_ERRF(err, ErrConfigInvalid, errno, "configuration file %s: %s", o->config, strerror(errno));
 	else if (ml_toml_parse(&root, text.data, text.len, err) != 0 ||
-		ml_conf_load(opts, N_OPTS, o, root, given, obsolete, o, err) != 0)
+		 ml_conf_load(opts, N_OPTS, o, root, given, obsolete, o, err) != 0)
 		ML_ERRF(err, ErrConfigInvalid, 0, "configuration file %s: %s", o->config, err->text);
 	else
 		result = 0;
 	close(fd);
 	if (text.data != NULL)
-		explicit_bzero(text.data, text.cap);	/* it may hold a URI with a password */
+		explicit_bzero(text.data, text.cap); /* it may hold a URI with a password */
 	ml_buf_fini(&text);
 	ml_toml_free(root);
 	return result;
@@ -406,10 +423,10 @@ check_whole(struct ml_options *o, const bool *given, struct ml_err *err)
 
 	for (size_t i = 0; i < N_OPTS; i++)
 		if (given[i] && opts[i].at == AT(pd))
-			return o->upstream_uri[0] != '\0' ?
-				ML_ERRF(err, ErrConfigInvalid, 0, "give either --pd or --upstream, not both") :
-				ML_ERR(err, ErrUpstreamUnsupported, 0, o->pd,
-					"it captures from MySQL and MariaDB only, no TiDB; give --upstream mysql://user@host:port/");
+			return o->upstream_uri[0] != '\0'
+				       ? ML_ERRF(err, ErrConfigInvalid, 0, "give either --pd or --upstream, not both")
+				       : ML_ERR(err, ErrUpstreamUnsupported, 0, o->pd,
+						 "it captures from MySQL and MariaDB only, no TiDB; give --upstream mysql://user@host:port/");
 	if (o->advertise_addr[0] == '\0') {
 		free(o->advertise_addr);
 		o->advertise_addr = strdup(o->addr);
@@ -418,17 +435,18 @@ check_whole(struct ml_options *o, const bool *given, struct ml_err *err)
 	}
 	if (tls != 0 && tls != 3)
 		return ML_ERRF(err, ErrConfigInvalid, 0, "ca, cert and key belong together: give all three or none");
-	if (check_file(o->ca, "ca", err) != 0 || check_file(o->cert, "cert", err) != 0 || check_file(o->key, "key", err) != 0 ||
-		check_file(o->upstream_ssl_ca, "upstream.ssl-ca", err) != 0 ||
+	if (check_file(o->ca, "ca", err) != 0 || check_file(o->cert, "cert", err) != 0 ||
+		check_file(o->key, "key", err) != 0 || check_file(o->upstream_ssl_ca, "upstream.ssl-ca", err) != 0 ||
 		check_file(o->upstream_ssl_cert, "upstream.ssl-cert", err) != 0 ||
 		check_file(o->upstream_ssl_key, "upstream.ssl-key", err) != 0)
 		return -1;
 	if (o->client_user_required && o->client_allowed_user.n == 0)
-		return ML_ERRF(err, ErrConfigInvalid, 0, "security.client-user-required needs users in client-allowed-user");
+		return ML_ERRF(
+			err, ErrConfigInvalid, 0, "security.client-user-required needs users in client-allowed-user");
 	if (o->client_user_required && tls == 0)
 		ml_buf_puts(&o->warnings, "user authentication without TLS sends passwords in clear text\n");
 	if (o->session_ttl_s < 5)
-		o->session_ttl_s = 10;	/* TiCDC's rule */
+		o->session_ttl_s = 10; /* TiCDC's rule */
 	if (o->data_dir[0] == '\0') {
 		free(o->data_dir);
 		o->data_dir = strdup("/tmp/cdc_data");
@@ -464,8 +482,9 @@ ml_options_read(struct ml_options *o, int argc, char **argv, struct ml_err *err)
 		}
 	}
 	ml_conf_defaults(opts, N_OPTS, o);
-	if (read_flags(o, argc, args, given, err) == 0 && (o->mode == ML_RUN_HELP || o->mode == ML_RUN_DOC ||
-		((o->config[0] == '\0' || read_file(o, given, err) == 0) && check_whole(o, given, err) == 0)))
+	if (read_flags(o, argc, args, given, err) == 0 &&
+		(o->mode == ML_RUN_HELP || o->mode == ML_RUN_DOC ||
+			((o->config[0] == '\0' || read_file(o, given, err) == 0) && check_whole(o, given, err) == 0)))
 		result = 0;
 	for (unsigned i = 0; i < n_copies; i++) {
 		explicit_bzero(copies[i], strlen(copies[i]));
@@ -491,7 +510,8 @@ ml_options_usage(struct ml_buf *out)
 {
 	ml_buf_puts(out, "Usage:\n  millrace server [flags]\n\nFlags:\n");
 	ml_conf_print_usage(opts, N_OPTS, out);
-	ml_buf_puts(out, "  -n                                   Check the configuration, say ok or what is wrong, and exit.\n"
+	ml_buf_puts(out,
+		"  -n                                   Check the configuration, say ok or what is wrong, and exit.\n"
 		"  -nv                                  Print the resolved configuration as TOML and exit.\n"
 		"  -h, --help                           This text.\n");
 }
@@ -499,7 +519,8 @@ ml_options_usage(struct ml_buf *out)
 void
 ml_options_doc(struct ml_buf *out)
 {
-	ml_buf_puts(out, "# Options of `millrace server`\n\n"
+	ml_buf_puts(out,
+		"# Options of `millrace server`\n\n"
 		"Generated by `millrace-supervisor --print-config-doc`; do not edit.\n\n"
 		"A flag wins over the file, the file over the default. Unknown options in the file are an error. In the file, "
 		"`section.key` is `key` below `[section]`; durations are texts such as `\"50ms\"` or `\"1m30s\"`.\n"

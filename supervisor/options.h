@@ -14,10 +14,10 @@
 
 enum ml_run_mode {
 	ML_RUN_SERVER,
-	ML_RUN_CHECK,	/* -n: say whether the configuration is good */
-	ML_RUN_PRINT,	/* -nv: print it as TOML */
+	ML_RUN_CHECK, /* -n: say whether the configuration is good */
+	ML_RUN_PRINT, /* -nv: print it as TOML */
 	ML_RUN_HELP,
-	ML_RUN_DOC,	/* --print-config-doc: docs/config.md */
+	ML_RUN_DOC, /* --print-config-doc: docs/config.md */
 };
 
 struct ml_options {
@@ -32,15 +32,16 @@ struct ml_options {
 	struct ml_texts cert_allowed_cn, client_allowed_user;
 	bool mtls, client_user_required;
 	bool kv_multiplexing;
-	int64_t kv_worker_concurrent, kv_stream_concurrent, kv_advance_ms, kv_frontier, kv_pool, kv_scan_limit, kv_retry_ns;
+	int64_t kv_worker_concurrent, kv_stream_concurrent, kv_advance_ms, kv_frontier, kv_pool, kv_scan_limit,
+		kv_retry_ns;
 	char *pd, *upstream_uri, *upstream_password_file, *upstream_ssl_ca, *upstream_ssl_cert, *upstream_ssl_key;
 	bool upstream_ssl_verify;
 	int64_t upstream_server_id, worker_memory_quota;
 	char *metastore, *user, *config;
 
-	char *upstream_password;	/* taken out of the URI, the file or the environment; never printed; NULL: none */
-	struct ml_buf warnings;		/* one per line */
-	bool default_data_dir;		/* none was given */
+	char *upstream_password; /* taken out of the URI, the file or the environment; never printed; NULL: none */
+	struct ml_buf warnings;  /* one per line */
+	bool default_data_dir;   /* none was given */
 };
 
 /*
@@ -57,5 +58,6 @@ void ml_options_print(const struct ml_options *o, struct ml_buf *out);
  * Fills what comes from the options; texts and lists are o's, *json gets the text of config_json and must live as long.
  * capture_id, pid and start time are left to the caller.
  */
-void ml_options_config(const struct ml_options *o, Ml__ServerConfig *config, Ml__Upstream *upstream, struct ml_buf *json);
+void ml_options_config(
+	const struct ml_options *o, Ml__ServerConfig *config, Ml__Upstream *upstream, struct ml_buf *json);
 #endif

@@ -21,14 +21,14 @@
 struct ml_supervisor {
 	struct ml_loop *loop;
 	struct ml_supervisor_env env;
-	struct ml_list workers;	/* and probes */
+	struct ml_list workers; /* and probes */
 	struct ml_child *gateway;
-	char level[16];		/* "" until a gateway has changed it: for children that start later */
+	char level[16]; /* "" until a gateway has changed it: for children that start later */
 
-	bool settling;		/* settle() is on its way */
+	bool settling; /* settle() is on its way */
 	bool stopping;
 	unsigned signals;
-	uint64_t stop_at_ms;	/* monotonic: SIGKILL for whatever is left */
+	uint64_t stop_at_ms; /* monotonic: SIGKILL for whatever is left */
 	struct ml_timer *stop_timer;
 	struct ml_timer *stats_timer;
 	bool stats_due;
@@ -76,7 +76,7 @@ send_stats(void *arg)
 	size_t n = 2;
 
 	sup->stats_due = false;
-	ML_LIST_FOREACH(i, &sup->workers)
+	ML_LIST_FOREACH (i, &sup->workers)
 		n++;
 	rows = calloc(n, sizeof(*rows));
 	list = calloc(n, sizeof(*list));
@@ -85,7 +85,7 @@ send_stats(void *arg)
 	put_stat(&rows[0], "supervisor", getpid(), 0);
 	put_stat(&rows[1], "gateway", sup->gateway->pid, sup->gateway->restarts);
 	n = 2;
-	ML_LIST_FOREACH(i, &sup->workers) {
+	ML_LIST_FOREACH (i, &sup->workers) {
 		struct ml_child *c = child_of(i);
 
 		put_stat(&rows[n++], c->name, c->pid, c->restarts);
@@ -146,7 +146,7 @@ send_welcome(struct ml_child *c, void *arg)
 	if (sup->level[0] != '\0')
 		config.log_level = sup->level;
 	if (c->role != ML__ROLE__ROLE_GATEWAY)
-		config.upstream = NULL;	/* a worker gets the one of its changefeed, with its Assign */
+		config.upstream = NULL; /* a worker gets the one of its changefeed, with its Assign */
 	welcome.config = &config;
 	welcome.role = c->role;
 	welcome.namespace_ = c->ns;
@@ -165,7 +165,7 @@ gateway_up(struct ml_child *g, void *arg)
 	ml_info(g->name, "up pid=%ld after_ms=%llu", (long)g->pid, (unsigned long long)(ml_now_ms() - g->started_ms));
 	send_stats(sup);
 	/* It may be a new one: it hears of every worker there is. */
-	ML_LIST_FOREACH(i, &sup->workers) {
+	ML_LIST_FOREACH (i, &sup->workers) {
 		struct ml_child *c = child_of(i);
 
 		if (c->state == ML_CHILD_UP)
@@ -191,17 +191,18 @@ static void
 log_death(struct ml_child *c)
 {
 	struct ml_death *d = &c->death;
-	bool quiet = c->state == ML_CHILD_DOWN || (c->role == ML__ROLE__ROLE_PROBE && d->signal == 0 && d->exit_code == 0);
+	bool quiet =
+		c->state == ML_CHILD_DOWN || (c->role == ML__ROLE__ROLE_PROBE && d->signal == 0 && d->exit_code == 0);
 
 	if (d->logged)
-		return;		/* one that was asked to stop while it had no process */
+		return; /* one that was asked to stop while it had no process */
 	d->logged = true;
 	if (c->state == ML_CHILD_WAIT)
 		ml_warn(c->name, "died: %s pid=%ld lived_ms=%llu restart_in_ms=%u", d->reason, (long)d->pid,
 			(unsigned long long)d->lived_ms, c->delay_ms);
 	else if (c->hopeless)
-		ml_error(c->name, "died: %s pid=%ld lived_ms=%llu; it is not started again by itself", d->reason, (long)d->pid,
-			(unsigned long long)d->lived_ms);
+		ml_error(c->name, "died: %s pid=%ld lived_ms=%llu; it is not started again by itself", d->reason,
+			(long)d->pid, (unsigned long long)d->lived_ms);
 	else
 		ML_LOG(quiet ? ML_INFO : ML_WARN, c->name, "ended: %s pid=%ld lived_ms=%llu", d->reason, (long)d->pid,
 			(unsigned long long)d->lived_ms);
@@ -230,7 +231,7 @@ worker_died(struct ml_child *c, void *arg)
 static struct ml_child *
 find_shard(struct ml_supervisor *sup, const Ml__ShardKey *key, Ml__Role role)
 {
-	ML_LIST_FOREACH(i, &sup->workers) {
+	ML_LIST_FOREACH (i, &sup->workers) {
 		struct ml_child *c = child_of(i);
 
 		if (c->epoch == key->epoch && c->shard == key->shard && c->role == role &&
@@ -245,13 +246,13 @@ static bool
 rivals(const struct ml_child *a, const struct ml_child *b)
 {
 	return a != b && a->role == ML__ROLE__ROLE_WORKER && b->role == a->role && a->shard == b->shard &&
-		strcmp(a->id, b->id) == 0 && strcmp(a->ns, b->ns) == 0;
+	       strcmp(a->id, b->id) == 0 && strcmp(a->ns, b->ns) == 0;
 }
 
 static bool
 has_rival(struct ml_supervisor *sup, const struct ml_child *c)
 {
-	ML_LIST_FOREACH(i, &sup->workers)
+	ML_LIST_FOREACH (i, &sup->workers)
 		if (rivals(c, child_of(i)) && child_of(i)->state != ML_CHILD_DOWN)
 			return true;
 	return false;
@@ -306,7 +307,7 @@ take_start(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 		return;
 	}
 	/* No two copies of a shard: what is left of an earlier epoch has to go first. */
-	ML_LIST_FOREACH(i, &sup->workers) {
+	ML_LIST_FOREACH (i, &sup->workers) {
 		if (rivals(c, child_of(i))) {
 			child_of(i)->again = false;
 			ml_child_stop(child_of(i), 0);
@@ -372,7 +373,7 @@ take_log_level(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 	out.body_case = ML__ENVELOPE__BODY_SET_LOG_LEVEL;
 	out.set_log_level = &set;
 	tell(sup, &out);
-	ML_LIST_FOREACH(i, &sup->workers) {
+	ML_LIST_FOREACH (i, &sup->workers) {
 		struct ml_child *c = child_of(i);
 
 		/* One that has not been welcomed yet gets it with its Welcome. */
@@ -402,7 +403,7 @@ time_left(const struct ml_supervisor *sup)
 static void
 settle_workers(struct ml_supervisor *sup)
 {
-	ML_LIST_FOREACH_SAFE(i, &sup->workers) {
+	ML_LIST_FOREACH_SAFE (i, &sup->workers) {
 		struct ml_child *c = child_of(i);
 
 		if (sup->stopping) {
@@ -412,14 +413,15 @@ settle_workers(struct ml_supervisor *sup)
 			if (c->state != ML_CHILD_STOPPING && c->state != ML_CHILD_DOWN)
 				ml_child_stop(c, c->role == ML__ROLE__ROLE_PROBE || left <= kept ? 0 : left - kept);
 		} else if (c->role == ML__ROLE__ROLE_PROBE && !has_process(sup->gateway) && has_process(c)) {
-			ml_child_stop(c, 0);	/* whoever asked is gone */
+			ml_child_stop(c, 0); /* whoever asked is gone */
 		}
 		if (c->state == ML_CHILD_DOWN && c->again) {
 			if (has_rival(sup, c))
 				continue;
 			c->again = false;
 			ml_child_start(c);
-		} else if (c->state == ML_CHILD_DOWN || (c->role == ML__ROLE__ROLE_PROBE && c->state == ML_CHILD_PARKED)) {
+		} else if (c->state == ML_CHILD_DOWN ||
+			   (c->role == ML__ROLE__ROLE_PROBE && c->state == ML_CHILD_PARKED)) {
 			/* A parked probe has lived its one life, and the gateway has been told. */
 			ml_list_remove(&c->link);
 			ml_child_free(c);
@@ -470,7 +472,7 @@ on_child(void *arg)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		struct ml_child *c = sup->gateway->pid == pid ? sup->gateway : NULL;
 
-		ML_LIST_FOREACH(i, &sup->workers)
+		ML_LIST_FOREACH (i, &sup->workers)
 			if (child_of(i)->pid == pid)
 				c = child_of(i);
 		if (c != NULL)
@@ -481,7 +483,7 @@ on_child(void *arg)
 static void
 kill_all(struct ml_supervisor *sup)
 {
-	ML_LIST_FOREACH(i, &sup->workers)
+	ML_LIST_FOREACH (i, &sup->workers)
 		ml_child_stop(child_of(i), 0);
 	ml_child_stop(sup->gateway, 0);
 }
@@ -560,10 +562,10 @@ ml_supervisor_free(struct ml_supervisor *sup)
 {
 	if (sup == NULL)
 		return;
-	ML_LIST_FOREACH_SAFE(i, &sup->workers) {
+	ML_LIST_FOREACH_SAFE (i, &sup->workers) {
 		struct ml_child *c = child_of(i);
 
-		c->pid = 0;	/* ml_supervisor_run has reaped it */
+		c->pid = 0; /* ml_supervisor_run has reaped it */
 		ml_child_free(c);
 	}
 	sup->gateway->pid = 0;

@@ -10,11 +10,11 @@
 #include "proto/process.pb-c.h"
 
 struct ml_supervisor_env {
-	const char *gateway_program, *worker_program;	/* paths */
-	int listen_fd;		/* of the gateway's HTTP; -1 in tests that need none.  Stays the caller's */
-	uint32_t grace_ms;	/* of the whole stop */
-	uint32_t ready_ms;	/* from the start of a child to its Ready; 0: ML_PROC_DEADLINE_MS */
-	const Ml__ServerConfig *config;	/* for Welcome; borrowed */
+	const char *gateway_program, *worker_program; /* paths */
+	int listen_fd;                  /* of the gateway's HTTP; -1 in tests that need none.  Stays the caller's */
+	uint32_t grace_ms;              /* of the whole stop */
+	uint32_t ready_ms;              /* from the start of a child to its Ready; 0: ML_PROC_DEADLINE_MS */
+	const Ml__ServerConfig *config; /* for Welcome; borrowed */
 };
 
 struct ml_supervisor;

@@ -13,18 +13,18 @@
 #define ML_TALLY_WINDOW_MS (10 * 60 * 1000)
 
 struct ml_death {
-	uint64_t at_ms;		/* monotonic */
+	uint64_t at_ms; /* monotonic */
 	uint64_t lived_ms;
 	pid_t pid;
-	int exit_code;		/* valid if signal == 0 */
+	int exit_code; /* valid if signal == 0 */
 	int signal;
 	bool logged;
-	char reason[96];	/* "SIGSEGV", "exit 70", "not ready in time", "bad message: ..." */
+	char reason[96]; /* "SIGSEGV", "exit 70", "not ready in time", "bad message: ..." */
 };
 
 struct ml_tally {
-	struct ml_death last[ML_TALLY_DEATHS];	/* ring */
-	unsigned n;	/* deaths ever counted since ml_tally_clear */
+	struct ml_death last[ML_TALLY_DEATHS]; /* ring */
+	unsigned n;                            /* deaths ever counted since ml_tally_clear */
 };
 
 /* Counts d; true if this is the ML_TALLY_DEATHS-th one within the window. */

@@ -15,10 +15,10 @@ struct ml_api {
 	const Ml__ServerConfig *config;
 	struct ml_coord *coord;
 	struct ml_chan *supervisor;
-	bool ready;		/* the metadata store is usable and read */
-	bool stopping;		/* the node stops: liveness 1 */
-	Ml__ProcessStats *processes;	/* last report of the supervisor; NULL: none yet; owned by the gateway */
-	uint64_t start_wall_ms;	/* of this gateway */
+	bool ready;                  /* the metadata store is usable and read */
+	bool stopping;               /* the node stops: liveness 1 */
+	Ml__ProcessStats *processes; /* last report of the supervisor; NULL: none yet; owned by the gateway */
+	uint64_t start_wall_ms;      /* of this gateway */
 };
 
 /* Route flags: not before the store is read; only for users that may (openapi.md 8.2), if the server asks for users. */

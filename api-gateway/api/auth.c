@@ -36,7 +36,8 @@ on_probe(const Ml__ProbeResult *res, const struct ml_err *err, void *arg)
 	 */
 	if (res == NULL)
 		refuse(l->r, l->user, err->text);
-	else if (ml_code_by_name(res->code) == ML_ErrUpstreamUnavailable || ml_code_by_name(res->code) == ML_ErrUpstreamURIInvalid)
+	else if (ml_code_by_name(res->code) == ML_ErrUpstreamUnavailable ||
+		 ml_code_by_name(res->code) == ML_ErrUpstreamURIInvalid)
 		refuse(l->r, l->user, res->text);
 	else
 		l->route->handle(l->r, l->api);
@@ -69,7 +70,7 @@ log_in(struct ml_http_req *r, const struct ml_http_route *route, struct ml_api *
 	Ml__ChangefeedSpec spec = ML__CHANGEFEED_SPEC__INIT;
 	Ml__Upstream up = *api->config->upstream;
 	/* No table has this name: nothing is to be looked at but the door. */
-	char *rules[] = { (char *)(uintptr_t)"millrace-login.none" };
+	char *rules[] = { (char *)(uintptr_t) "millrace-login.none" };
 	char id[ML_UUID_SIZE];
 
 	if (l == NULL)
@@ -81,9 +82,9 @@ log_in(struct ml_http_req *r, const struct ml_http_route *route, struct ml_api *
 	ml_uuid4(id);
 	up.uri = uri_of(up.uri, b->user);
 	up.password = (char *)(uintptr_t)b->password;
-	spec.namespace_ = (char *)(uintptr_t)"default";
+	spec.namespace_ = (char *)(uintptr_t) "default";
 	spec.id = id;
-	spec.sink_uri = (char *)(uintptr_t)"blackhole://";
+	spec.sink_uri = (char *)(uintptr_t) "blackhole://";
 	spec.upstream = &up;
 	spec.filter_rules = rules;
 	spec.n_filter_rules = 1;

@@ -31,7 +31,7 @@ ml_uuid4(char out[ML_UUID_SIZE])
 	unsigned char b[16];
 
 	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
-		abort();	/* 16 bytes never come short */
+		abort(); /* 16 bytes never come short */
 	b[6] = (unsigned char)(0x40 | (b[6] & 0x0f));
 	b[8] = (unsigned char)(0x80 | (b[8] & 0x3f));
 	for (int i = 0, o = 0; i < 16; i++) {

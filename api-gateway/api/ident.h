@@ -6,6 +6,6 @@
 #define ML_IDENT_MAX 128
 #define ML_UUID_SIZE 37
 
-bool ml_ident_ok(const char *s);	/* ^[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*$, 1 to 128 bytes */
-void ml_uuid4(char out[ML_UUID_SIZE]);	/* random, lower case */
+bool ml_ident_ok(const char *s);       /* ^[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*$, 1 to 128 bytes */
+void ml_uuid4(char out[ML_UUID_SIZE]); /* random, lower case */
 #endif

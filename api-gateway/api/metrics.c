@@ -14,43 +14,128 @@
 struct sample {
 	const struct ml_feed *f;
 	const struct ml_api *api;
-	Ml__WorkerStats stats;	/* totals */
+	Ml__WorkerStats stats; /* totals */
 	uint64_t now_ms;
 };
 
 /* ---- values of one changefeed ---- */
 
-static double lag_s(uint64_t now_ms, ml_ts ts)
+static double
+lag_s(uint64_t now_ms, ml_ts ts)
 {
 	return ((double)now_ms - (double)ml_ts_ms(ts)) / 1000.0;
 }
 
-static double v_checkpoint(const struct sample *s) { return (double)ml_ts_ms(s->f->checkpoint_ts); }
-static double v_checkpoint_lag(const struct sample *s) { return lag_s(s->now_ms, s->f->checkpoint_ts); }
-static double v_resolved(const struct sample *s) { return (double)ml_ts_ms(s->f->resolved_ts); }
-static double v_resolved_lag(const struct sample *s) { return lag_s(s->now_ms, s->f->resolved_ts); }
-static double v_now(const struct sample *s) { return (double)s->now_ms; }
-static double v_status(const struct sample *s) { return (double)s->f->state; }
-static double v_tables(const struct sample *s) { return (double)s->f->n_table_ids; }
-static double v_restarts(const struct sample *s) { return (double)s->f->restarts; }
-static double v_started(const struct sample *s) { return (double)s->f->started_us / 1000.0; }
-static double v_rows(const struct sample *s) { return (double)s->stats.rows; }
-static double v_mounted(const struct sample *s) { return (double)(s->stats.rows + s->stats.filtered_rows); }
-static double v_filtered(const struct sample *s) { return (double)s->stats.filtered_rows; }
-static double v_bytes_out(const struct sample *s) { return (double)s->stats.bytes_out; }
-static double v_bytes_in(const struct sample *s) { return (double)s->stats.bytes_in; }
-static double v_ddls(const struct sample *s) { return (double)s->stats.ddls; }
-static double v_events(const struct sample *s) { return (double)s->stats.events; }
-static double v_txns(const struct sample *s) { return (double)s->stats.txns; }
-static double v_sink_errors(const struct sample *s) { return (double)s->stats.sink_errors; }
-static double v_reconnects(const struct sample *s) { return (double)s->stats.source_reconnects; }
-static double v_memory(const struct sample *s) { return (double)s->stats.memory_bytes; }
-static double v_quota(const struct sample *s) { return (double)s->api->config->worker_memory_quota_bytes; }
+static double
+v_checkpoint(const struct sample *s)
+{
+	return (double)ml_ts_ms(s->f->checkpoint_ts);
+}
+static double
+v_checkpoint_lag(const struct sample *s)
+{
+	return lag_s(s->now_ms, s->f->checkpoint_ts);
+}
+static double
+v_resolved(const struct sample *s)
+{
+	return (double)ml_ts_ms(s->f->resolved_ts);
+}
+static double
+v_resolved_lag(const struct sample *s)
+{
+	return lag_s(s->now_ms, s->f->resolved_ts);
+}
+static double
+v_now(const struct sample *s)
+{
+	return (double)s->now_ms;
+}
+static double
+v_status(const struct sample *s)
+{
+	return (double)s->f->state;
+}
+static double
+v_tables(const struct sample *s)
+{
+	return (double)s->f->n_table_ids;
+}
+static double
+v_restarts(const struct sample *s)
+{
+	return (double)s->f->restarts;
+}
+static double
+v_started(const struct sample *s)
+{
+	return (double)s->f->started_us / 1000.0;
+}
+static double
+v_rows(const struct sample *s)
+{
+	return (double)s->stats.rows;
+}
+static double
+v_mounted(const struct sample *s)
+{
+	return (double)(s->stats.rows + s->stats.filtered_rows);
+}
+static double
+v_filtered(const struct sample *s)
+{
+	return (double)s->stats.filtered_rows;
+}
+static double
+v_bytes_out(const struct sample *s)
+{
+	return (double)s->stats.bytes_out;
+}
+static double
+v_bytes_in(const struct sample *s)
+{
+	return (double)s->stats.bytes_in;
+}
+static double
+v_ddls(const struct sample *s)
+{
+	return (double)s->stats.ddls;
+}
+static double
+v_events(const struct sample *s)
+{
+	return (double)s->stats.events;
+}
+static double
+v_txns(const struct sample *s)
+{
+	return (double)s->stats.txns;
+}
+static double
+v_sink_errors(const struct sample *s)
+{
+	return (double)s->stats.sink_errors;
+}
+static double
+v_reconnects(const struct sample *s)
+{
+	return (double)s->stats.source_reconnects;
+}
+static double
+v_memory(const struct sample *s)
+{
+	return (double)s->stats.memory_bytes;
+}
+static double
+v_quota(const struct sample *s)
+{
+	return (double)s->api->config->worker_memory_quota_bytes;
+}
 
 static const struct row {
 	const char *name, *type, *help;
-	const char *labels;	/* more labels, "" or ",a=\"b\"" */
-	bool always;		/* also while the changefeed does not run */
+	const char *labels; /* more labels, "" or ",a=\"b\"" */
+	bool always;        /* also while the changefeed does not run */
 	double (*value)(const struct sample *s);
 } rows[] = {
 	{ "ticdc_owner_checkpoint_ts", "gauge", "checkpoint, physical milliseconds", "", false, v_checkpoint },
@@ -58,27 +143,30 @@ static const struct row {
 	{ "ticdc_owner_resolved_ts", "gauge", "resolved-ts, physical milliseconds", "", false, v_resolved },
 	{ "ticdc_owner_resolved_ts_lag", "gauge", "now minus resolved-ts, seconds", "", false, v_resolved_lag },
 	{ "ticdc_owner_current_pd_ts", "gauge", "this node's clock, milliseconds", "", false, v_now },
-	{ "ticdc_owner_status", "gauge",
-		"0 normal 1 pending 2 failed 3 stopped 4 finished 5 removed 6 warning", "", true, v_status },
-	{ "ticdc_owner_changefeed_start_time", "gauge", "the worker last took up its work, milliseconds", ",type=\"restart\"", false,
-		v_started },
+	{ "ticdc_owner_status", "gauge", "0 normal 1 pending 2 failed 3 stopped 4 finished 5 removed 6 warning", "",
+		true, v_status },
+	{ "ticdc_owner_changefeed_start_time", "gauge", "the worker last took up its work, milliseconds",
+		",type=\"restart\"", false, v_started },
 	{ "ticdc_processor_num_of_tables", "gauge", "tables on this capture", "", false, v_tables },
 	{ "ticdc_processor_exit_with_error_count", "counter", "worker processes that died", "", false, v_restarts },
 	{ "ticdc_processor_memory_consumption", "gauge", "bytes charged to the quota", "", false, v_memory },
 	{ "ticdc_scheduler_table", "gauge", "tables known to the owner", "", false, v_tables },
-	{ "ticdc_sinkmanager_memory_quota", "gauge", "memory quota of a changefeed, bytes", ",type=\"total\",component=\"sink\"", false,
-		v_quota },
+	{ "ticdc_sinkmanager_memory_quota", "gauge", "memory quota of a changefeed, bytes",
+		",type=\"total\",component=\"sink\"", false, v_quota },
 	{ "ticdc_sinkmanager_memory_quota", NULL, NULL, ",type=\"used\",component=\"sink\"", false, v_memory },
 	{ "ticdc_mounter_total_rows_count", "gauge", "rows decoded", "", false, v_mounted },
 	{ "ticdc_mounter_ignored_dml_event_count", "counter", "rows filtered", "", false, v_filtered },
-	{ "ticdc_puller_txn_collect_event_count", "counter", "events read from the upstream", ",type=\"kv\"", false, v_events },
+	{ "ticdc_puller_txn_collect_event_count", "counter", "events read from the upstream", ",type=\"kv\"", false,
+		v_events },
 	{ "ticdc_sink_table_sink_total_rows_count", "counter", "rows given to the sink", "", false, v_rows },
-	{ "ticdc_sink_write_bytes_total", "counter", "bytes given to the sink", ",type=\"RowSink\"", false, v_bytes_out },
+	{ "ticdc_sink_write_bytes_total", "counter", "bytes given to the sink", ",type=\"RowSink\"", false,
+		v_bytes_out },
 	{ "ticdc_sink_ddl_exec_count", "counter", "DDL given to the sink", ",type=\"RowSink\"", false, v_ddls },
 	{ "ticdc_sink_execution_error", "counter", "errors of the sink", ",type=\"RowSink\"", false, v_sink_errors },
 	{ "millrace_source_bytes_total", "counter", "bytes read from the upstream", "", false, v_bytes_in },
 	{ "millrace_source_txns_total", "counter", "transactions read from the upstream", "", false, v_txns },
-	{ "millrace_source_reconnects_total", "counter", "connections to the upstream made again", "", false, v_reconnects },
+	{ "millrace_source_reconnects_total", "counter", "connections to the upstream made again", "", false,
+		v_reconnects },
 };
 
 static void
@@ -88,14 +176,15 @@ put_feeds(struct ml_buf *out, const struct ml_api *api)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (rows[i].help != NULL)
-			ml_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", rows[i].name, rows[i].help, rows[i].name, rows[i].type);
+			ml_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", rows[i].name, rows[i].help, rows[i].name,
+				rows[i].type);
 		for (size_t k = 0; k < api->coord->n_feeds; k++) {
 			s.f = api->coord->feeds[k];
 			if (!rows[i].always && !ml_feed_active(s.f))
 				continue;
 			s.stats = ml_feed_totals(s.f);
-			ml_buf_printf(out, "%s{namespace=\"%s\",changefeed=\"%s\"%s} %.15g\n", rows[i].name, s.f->spec->namespace_,
-				s.f->spec->id, rows[i].labels, rows[i].value(&s));
+			ml_buf_printf(out, "%s{namespace=\"%s\",changefeed=\"%s\"%s} %.15g\n", rows[i].name,
+				s.f->spec->namespace_, s.f->spec->id, rows[i].labels, rows[i].value(&s));
 		}
 	}
 }
@@ -126,7 +215,9 @@ read_stat(int64_t pid, struct usage *u)
 	text[n] = '\0';
 	/* The name in parentheses may hold anything: fields are counted from its end. */
 	p = strrchr(text, ')');
-	if (p == NULL || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %*u %*u %ld",
+	if (p == NULL ||
+		sscanf(p + 1,
+			" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %*u %*u %ld",
 			&utime, &stime, &rss) != 3)
 		return false;
 	u->cpu_s = (double)(utime + stime) / (double)sysconf(_SC_CLK_TCK);
@@ -198,8 +289,8 @@ put_processes(struct ml_buf *out, const struct ml_api *api)
 	ml_buf_fini(&rss);
 	head(out, "millrace_process_restarts_total", "counter", "of each process of this node");
 	for (size_t i = 0; i < n; i++)
-		ml_buf_printf(out, "millrace_process_restarts_total{process=\"%s\"} %u\n", api->processes->processes[i]->name,
-			api->processes->processes[i]->restarts);
+		ml_buf_printf(out, "millrace_process_restarts_total{process=\"%s\"} %u\n",
+			api->processes->processes[i]->name, api->processes->processes[i]->restarts);
 	head(out, "millrace_metastore_failing", "gauge", "1 while the metadata store refuses writes or is not open");
 	ml_buf_printf(out, "millrace_metastore_failing %d\n", api->coord->store_failing || !api->ready);
 }

@@ -17,25 +17,22 @@ struct body {
 	struct ml_json_u64s ignore_txn;
 	int32_t mounter_worker_num;
 	const struct ml_json *sink_config;
-	const struct ml_json *replica_config;	/* ours: the settings that v1 has no field for */
+	const struct ml_json *replica_config; /* ours: the settings that v1 has no field for */
 	const struct ml_json *root;
 };
 
-#define F(name, kind, member) { name, kind, offsetof(struct body, member) }
+#define F(name, kind, member)                                                                                          \
+	{                                                                                                              \
+		name, kind, offsetof(struct body, member)                                                              \
+	}
 static const struct ml_json_field create_fields[] = {
-	F("changefeed_id", ML_JK_STR, id),
-	F("start_ts", ML_JK_U64, start_ts),
-	F("target_ts", ML_JK_U64, target_ts),
-	F("sink_uri", ML_JK_STR, sink_uri),
-	F("timezone", ML_JK_STR, timezone),
+	F("changefeed_id", ML_JK_STR, id), F("start_ts", ML_JK_U64, start_ts), F("target_ts", ML_JK_U64, target_ts),
+	F("sink_uri", ML_JK_STR, sink_uri), F("timezone", ML_JK_STR, timezone),
 	F("force_replicate", ML_JK_BOOL, force_replicate),
-	F("ignore_ineligible_table", ML_JK_BOOL, ignore_ineligible_table),
-	F("filter_rules", ML_JK_STRS, rules),
-	F("ignore_txn_start_ts", ML_JK_U64S, ignore_txn),
-	F("mounter_worker_num", ML_JK_I32, mounter_worker_num),
-	F("sink_config", ML_JK_OBJECT, sink_config),
-	F("replica_config", ML_JK_OBJECT, replica_config),
-	F("upstream_uri", ML_JK_STR, upstream_uri),	/* ours: another upstream than the server's */
+	F("ignore_ineligible_table", ML_JK_BOOL, ignore_ineligible_table), F("filter_rules", ML_JK_STRS, rules),
+	F("ignore_txn_start_ts", ML_JK_U64S, ignore_txn), F("mounter_worker_num", ML_JK_I32, mounter_worker_num),
+	F("sink_config", ML_JK_OBJECT, sink_config), F("replica_config", ML_JK_OBJECT, replica_config),
+	F("upstream_uri", ML_JK_STR, upstream_uri), /* ours: another upstream than the server's */
 };
 static const struct ml_json_field update_fields[] = {
 	F("target_ts", ML_JK_U64, target_ts),
@@ -123,7 +120,8 @@ set_rules(Ml__ChangefeedSpec *spec, const struct ml_json *list, struct ml_arena 
 		if (ml_json_decode(e, "sink_config.dispatchers.", rule_fields, N(rule_fields), &r, a, err) < 0)
 			return -1;
 		if (r.dispatcher[0] != '\0' && r.partition[0] != '\0')
-			return ML_ERR(err, ErrSinkInvalidConfig, 0, "dispatcher and partition cannot be configured both");
+			return ML_ERR(
+				err, ErrSinkInvalidConfig, 0, "dispatcher and partition cannot be configured both");
 		set_strs(&to->matcher, &to->n_matcher, &r.matcher);
 		set_strs(&to->columns, &to->n_columns, &r.columns);
 		set_str(&to->partition, r.partition[0] != '\0' ? r.partition : r.dispatcher);
@@ -138,7 +136,8 @@ set_rules(Ml__ChangefeedSpec *spec, const struct ml_json *list, struct ml_arena 
  * protocol and dispatchers have fields of their own in the spec; the rest travels as JSON.
  */
 static int
-set_sink_config(Ml__ChangefeedSpec *spec, const struct ml_json *section, const char *called, struct ml_arena *a, struct ml_err *err)
+set_sink_config(Ml__ChangefeedSpec *spec, const struct ml_json *section, const char *called, struct ml_arena *a,
+	struct ml_err *err)
 {
 	const struct ml_json *v;
 	struct ml_buf text = { 0 };
@@ -214,8 +213,9 @@ default_protocol(Ml__ChangefeedSpec *spec)
 	struct ml_err err;
 
 	if (spec->protocol[0] != '\0' || ml_uri_parse(&u, spec->sink_uri, &err) < 0)
-		return;		/* an unparsable URI is check 9, the probe's */
-	if ((strcmp(u->scheme, "kafka") == 0 || strcmp(u->scheme, "kafka+ssl") == 0) && ml_uri_get(u, "protocol") == NULL)
+		return; /* an unparsable URI is check 9, the probe's */
+	if ((strcmp(u->scheme, "kafka") == 0 || strcmp(u->scheme, "kafka+ssl") == 0) &&
+		ml_uri_get(u, "protocol") == NULL)
 		set_str(&spec->protocol, "open-protocol");
 	ml_uri_free(u);
 }
@@ -255,7 +255,8 @@ fill_create(Ml__ChangefeedSpec *spec, struct body *b, struct ml_arena *a, struct
 	if (b->sink_config != NULL && set_sink_config(spec, b->sink_config, "sink_config", a, err) < 0)
 		return phrase(err);
 	if (b->sink_uri[0] == '\0')
-		return ML_ERR(err, ErrSinkURIInvalid, 0, "sink-uri is empty, can't not create a changefeed without sink-uri");
+		return ML_ERR(
+			err, ErrSinkURIInvalid, 0, "sink-uri is empty, can't not create a changefeed without sink-uri");
 	if (b->id[0] != '\0' && !ml_ident_ok(b->id))
 		return ML_ERRF(err, ErrAPIInvalidParam, 0, "invalid changefeed_id: %s", b->id);
 	ml_uuid4(uuid);
@@ -269,7 +270,8 @@ fill_create(Ml__ChangefeedSpec *spec, struct body *b, struct ml_arena *a, struct
 	spec->ignore_ineligible_table = b->ignore_ineligible_table;
 	set_strs(&spec->filter_rules, &spec->n_filter_rules, b->rules.n > 0 ? &b->rules : &everything);
 	set_u64s(&spec->ignore_txn_start_ts, &spec->n_ignore_txn_start_ts, &b->ignore_txn);
-	spec->mounter_worker_num = b->mounter_worker_num > 0 ? (uint32_t)b->mounter_worker_num : ML_SPEC_MOUNTER_WORKERS;
+	spec->mounter_worker_num =
+		b->mounter_worker_num > 0 ? (uint32_t)b->mounter_worker_num : ML_SPEC_MOUNTER_WORKERS;
 	if (b->upstream_uri[0] != '\0' && ml_spec_upstream(b->upstream_uri, &spec->upstream, err) < 0)
 		return -1;
 	default_protocol(spec);
@@ -286,7 +288,8 @@ ml_spec_of_create(const char *text, size_t len, Ml__ChangefeedSpec **out, struct
 
 	ml__changefeed_spec__init(spec);
 	ml_arena_init(&a, 8192);
-	if (parse(text, len, create_fields, N(create_fields), &b, &a, err) == 0 && fill_create(spec, &b, &a, err) == 0) {
+	if (parse(text, len, create_fields, N(create_fields), &b, &a, err) == 0 &&
+		fill_create(spec, &b, &a, err) == 0) {
 		*out = spec;
 		rc = 0;
 	} else {
@@ -315,7 +318,8 @@ fill_update(Ml__ChangefeedSpec *spec, struct body *b, struct ml_arena *a, struct
 	}
 	if (b->target_ts != 0) {
 		if (b->target_ts <= spec->start_ts)
-			return ML_ERRF(err, ErrChangefeedUpdateRefused, 0, "can not update target-ts:%llu less than start-ts:%llu",
+			return ML_ERRF(err, ErrChangefeedUpdateRefused, 0,
+				"can not update target-ts:%llu less than start-ts:%llu",
 				(unsigned long long)b->target_ts, (unsigned long long)spec->start_ts);
 		spec->target_ts = b->target_ts;
 	}
@@ -336,7 +340,8 @@ fill_update(Ml__ChangefeedSpec *spec, struct body *b, struct ml_arena *a, struct
 }
 
 int
-ml_spec_of_update(const char *text, size_t len, const Ml__ChangefeedSpec *old, Ml__ChangefeedSpec **out, struct ml_err *err)
+ml_spec_of_update(
+	const char *text, size_t len, const Ml__ChangefeedSpec *old, Ml__ChangefeedSpec **out, struct ml_err *err)
 {
 	Ml__ChangefeedSpec *spec = ml_spec_copy(old);
 	struct ml_arena a;
@@ -344,7 +349,8 @@ ml_spec_of_update(const char *text, size_t len, const Ml__ChangefeedSpec *old, M
 	int rc = -1;
 
 	ml_arena_init(&a, 8192);
-	if (parse(text, len, update_fields, N(update_fields), &b, &a, err) == 0 && fill_update(spec, &b, &a, err) == 0) {
+	if (parse(text, len, update_fields, N(update_fields), &b, &a, err) == 0 &&
+		fill_update(spec, &b, &a, err) == 0) {
 		*out = spec;
 		rc = 0;
 	} else {

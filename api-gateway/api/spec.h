@@ -17,7 +17,8 @@
  */
 int ml_spec_of_create(const char *body, size_t len, Ml__ChangefeedSpec **out, struct ml_err *err);
 /* `old` with the body's changes, as a new spec.  Checks 3 and 4 of 3.4. */
-int ml_spec_of_update(const char *body, size_t len, const Ml__ChangefeedSpec *old, Ml__ChangefeedSpec **out, struct ml_err *err);
+int ml_spec_of_update(
+	const char *body, size_t len, const Ml__ChangefeedSpec *old, Ml__ChangefeedSpec **out, struct ml_err *err);
 /*
  * mysql://user:password@host:port/ into an Upstream whose uri holds no password.  ErrUpstreamURIInvalid without the password in its
  * text.

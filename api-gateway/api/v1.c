@@ -94,7 +94,8 @@ ml_v1_captures(struct ml_http_req *r, void *arg)
 
 /* Decodes r's body; on failure answers with the detail behind `phrase` and returns -1. */
 static int
-decode_body(struct ml_http_req *r, const struct ml_json_field *fields, size_t n, void *out, struct ml_arena *a, const char *phrase)
+decode_body(struct ml_http_req *r, const struct ml_json_field *fields, size_t n, void *out, struct ml_arena *a,
+	const char *phrase)
 {
 	struct ml_json *j;
 	struct ml_err err;
@@ -111,7 +112,8 @@ decode_body(struct ml_http_req *r, const struct ml_json_field *fields, size_t n,
 struct drain_body {
 	const char *capture_id;
 };
-static const struct ml_json_field drain_fields[] = { { "capture_id", ML_JK_STR, offsetof(struct drain_body, capture_id) } };
+static const struct ml_json_field drain_fields[] = { { "capture_id", ML_JK_STR,
+	offsetof(struct drain_body, capture_id) } };
 
 void
 ml_v1_drain(struct ml_http_req *r, void *arg)
@@ -189,8 +191,10 @@ ml_v1_processor(struct ml_http_req *r, void *arg)
 	if (f == NULL)
 		return;
 	if (!ml_feed_active(f)) {
-		ML_ERRF(&err, ErrAPIInvalidParam, 0, "invalid api parameter: changefeed in abnormal state: %s, "
-			"can't get processors of an abnormal changefeed", ml_v1_state(f));
+		ML_ERRF(&err, ErrAPIInvalidParam, 0,
+			"invalid api parameter: changefeed in abnormal state: %s, "
+			"can't get processors of an abnormal changefeed",
+			ml_v1_state(f));
 		ml_reply_error(r, &err);
 		return;
 	}

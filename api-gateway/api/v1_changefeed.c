@@ -179,9 +179,11 @@ ml_v1_create(struct ml_http_req *r, void *arg)
 		ml_reply_error(r, &err);
 		return;
 	}
-	if (spec->upstream == NULL && api->config->upstream == NULL && ml_coord_find(api->coord, NAMESPACE, spec->id) == NULL) {
+	if (spec->upstream == NULL && api->config->upstream == NULL &&
+		ml_coord_find(api->coord, NAMESPACE, spec->id) == NULL) {
 		ml__changefeed_spec__free_unpacked(spec, NULL);
-		ML_ERR(&err, ErrUpstreamURIInvalid, 0, "the server has no default upstream and upstream_uri is not given");
+		ML_ERR(&err, ErrUpstreamURIInvalid, 0,
+			"the server has no default upstream and upstream_uri is not given");
 		ml_reply_error(r, &err);
 		return;
 	}
@@ -193,7 +195,7 @@ ml_v1_update(struct ml_http_req *r, void *arg)
 {
 	struct ml_api *api = arg;
 	size_t len;
-	const char *body = ml_http_body(r, &len);	/* before the lookup, which may answer and free r */
+	const char *body = ml_http_body(r, &len); /* before the lookup, which may answer and free r */
 	struct ml_feed *f = ml_v1_feed(r, api);
 	Ml__ChangefeedSpec *spec;
 	struct ml_err err;
@@ -260,7 +262,7 @@ void
 ml_v1_move_table(struct ml_http_req *r, void *arg)
 {
 	size_t len;
-	const char *body = ml_http_body(r, &len), *to;	/* before the lookup, which may answer and free r */
+	const char *body = ml_http_body(r, &len), *to; /* before the lookup, which may answer and free r */
 	struct ml_feed *f = ml_v1_feed(r, arg);
 	struct move_body b = { "", "", 0 };
 	struct ml_arena a;

@@ -12,13 +12,13 @@
 
 /* A command that waits for its probe or for the store. */
 struct command {
-	struct ml_list link;	/* c->commands */
-	struct ml_coord *c;	/* NULL: the coordinator is gone, nobody is to be answered */
+	struct ml_list link; /* c->commands */
+	struct ml_coord *c;  /* NULL: the coordinator is gone, nobody is to be answered */
 	enum { CREATE, UPDATE, PAUSE, RESUME, DELETE } kind;
-	Ml__ChangefeedSpec *spec;	/* CREATE, UPDATE until it is the changefeed's */
-	struct ml_feed *f;	/* CREATE: the new one, not in the set yet */
-	char *ns, *id;		/* of an existing changefeed: looked up again, since it may be gone meanwhile */
-	unsigned version;	/* of f when its record was given to the store */
+	Ml__ChangefeedSpec *spec; /* CREATE, UPDATE until it is the changefeed's */
+	struct ml_feed *f;        /* CREATE: the new one, not in the set yet */
+	char *ns, *id;            /* of an existing changefeed: looked up again, since it may be gone meanwhile */
+	unsigned version;         /* of f when its record was given to the store */
 	ml_coord_reply *reply;
 	void *arg;
 };
@@ -91,7 +91,7 @@ answer(struct command *cmd, const struct ml_err *err)
 void
 ml_coord_free_commands(struct ml_coord *c)
 {
-	ML_LIST_FOREACH_SAFE(i, &c->commands) {
+	ML_LIST_FOREACH_SAFE (i, &c->commands) {
 		struct command *cmd = ML_CONTAINER(i, struct command, link);
 
 		/* Those with the store are freed by its answer, the others have nobody left to call them. */
@@ -106,7 +106,7 @@ ml_coord_free_commands(struct ml_coord *c)
 			command_free(cmd);
 	}
 	for (size_t i = 0; i < c->n_feeds; i++) {
-		ML_LIST_FOREACH_SAFE(w, &c->feeds[i]->waiters) {
+		ML_LIST_FOREACH_SAFE (w, &c->feeds[i]->waiters) {
 			ml_list_remove(w);
 			free(ML_CONTAINER(w, struct waiter, link));
 		}
@@ -226,7 +226,7 @@ taken(const struct ml_coord *c, const char *ns, const char *id)
 {
 	if (ml_coord_find(c, ns, id) != NULL)
 		return true;
-	ML_LIST_FOREACH(i, &c->commands) {
+	ML_LIST_FOREACH (i, &c->commands) {
 		const struct command *cmd = ML_CONTAINER(i, struct command, link);
 		const Ml__ChangefeedSpec *s = cmd->kind != CREATE ? NULL : cmd->f != NULL ? cmd->f->spec : cmd->spec;
 
@@ -331,7 +331,7 @@ on_update_probe(const Ml__ProbeResult *r, const struct ml_err *err, void *arg)
 		answer(cmd, &refused);
 		return;
 	}
-	if (ml_coord_may_update(f, &refused) < 0) {	/* it was resumed meanwhile */
+	if (ml_coord_may_update(f, &refused) < 0) { /* it was resumed meanwhile */
 		answer(cmd, &refused);
 		return;
 	}
@@ -349,7 +349,8 @@ ml_coord_update(struct ml_coord *c, struct ml_feed *f, Ml__ChangefeedSpec *spec,
 
 	if (ml_spec_equal(f->spec, spec)) {
 		ml__changefeed_spec__free_unpacked(spec, NULL);
-		ML_ERR(&err, ErrChangefeedUpdateRefused, 0, "changefeed config is the same with the old one, do nothing");
+		ML_ERR(&err, ErrChangefeedUpdateRefused, 0,
+			"changefeed config is the same with the old one, do nothing");
 		reply(&err, arg);
 		return;
 	}
@@ -369,7 +370,8 @@ may_pause(const struct ml_feed *f)
 static bool
 may_resume(const struct ml_feed *f)
 {
-	return !f->removing && (f->state == ML_FEED_STOPPED || f->state == ML_FEED_FAILED || f->state == ML_FEED_FINISHED);
+	return !f->removing &&
+	       (f->state == ML_FEED_STOPPED || f->state == ML_FEED_FAILED || f->state == ML_FEED_FINISHED);
 }
 
 static void
@@ -397,7 +399,7 @@ on_switched(enum ml_meta_outcome outcome, uint64_t rev, const struct ml_err *err
 	else if (cmd->kind == RESUME && may_resume(f))
 		ml_feed_start_over(f);
 	else {
-		f->info_dirty = true;	/* something else came first: the store holds what memory does not */
+		f->info_dirty = true; /* something else came first: the store holds what memory does not */
 		ml_coord_save_soon(f->c);
 	}
 	answer(cmd, NULL);
@@ -433,7 +435,7 @@ answer_waiters(struct ml_list *waiters, const struct ml_err *err, uint64_t older
 	struct ml_list due;
 
 	ml_list_init(&due);
-	ML_LIST_FOREACH_SAFE(i, waiters) {
+	ML_LIST_FOREACH_SAFE (i, waiters) {
 		if (ML_CONTAINER(i, struct waiter, link)->since_ms > older_than_ms)
 			continue;
 		ml_list_remove(i);

@@ -13,12 +13,12 @@
 
 /* What one batch wrote, so that its end can tell the workers, or make it dirty again. */
 struct ml_save {
-	struct ml_coord *c;	/* NULL: the coordinator is gone */
+	struct ml_coord *c; /* NULL: the coordinator is gone */
 	struct entry {
 		struct ml_feed *f;
 		ml_ts checkpoint_ts;
 		bool info, status;
-	} *entries;
+	} * entries;
 	size_t n;
 };
 
@@ -148,7 +148,8 @@ load_one(const char *key, const void *value, size_t len, uint64_t mod_rev, void 
 	if (kind == ML_STORE_INFO) {
 		if (ml_store_read_info(c, value, len, &f, l->err) < 0)
 			l->failed = true;
-		else if (strcmp(f->spec->namespace_, ns) != 0 || strcmp(f->spec->id, id) != 0 || ml_coord_find(c, ns, id) != NULL) {
+		else if (strcmp(f->spec->namespace_, ns) != 0 || strcmp(f->spec->id, id) != 0 ||
+			 ml_coord_find(c, ns, id) != NULL) {
 			ML_ERR(l->err, ErrMetaStore, 0, "a changefeed's record is under another's key");
 			ml_feed_free(f);
 			l->failed = true;
@@ -254,8 +255,8 @@ ml_coord_shard_up(struct ml_coord *c, const Ml__ShardUp *m, int fd)
 		ml_shard_up(f, m, fd);
 		return;
 	}
-	ml_warn("-", "worker of no known changefeed is stopped changefeed=%s/%s pid=%lld", m->key->namespace_, m->key->changefeed_id,
-		(long long)m->pid);
+	ml_warn("-", "worker of no known changefeed is stopped changefeed=%s/%s pid=%lld", m->key->namespace_,
+		m->key->changefeed_id, (long long)m->pid);
 	close(fd);
 	ml_coord_stop_shard(c, m->key, 0);
 }
@@ -307,7 +308,7 @@ on_saved(enum ml_meta_outcome outcome, uint64_t rev, const struct ml_err *err, v
 		if (!c->store_failing)
 			ml_log_err(ML_ERROR, "-", err, "changefeeds not saved, tried again each second");
 		c->store_failing = true;
-		return;		/* the tick tries again */
+		return; /* the tick tries again */
 	}
 	if (c->store_failing)
 		ml_info("-", "changefeeds are saved again");
@@ -349,7 +350,8 @@ save(struct ml_coord *c, bool statuses)
 		/* The invariant of the store: a checkpoint never falls. */
 		if (status && f->checkpoint_ts >= f->saved_ts)
 			ml_store_put_status(t, cluster, f);
-		s->entries[s->n++] = (struct entry){ .f = f, .checkpoint_ts = f->checkpoint_ts, .info = info, .status = status };
+		s->entries[s->n++] =
+			(struct entry){ .f = f, .checkpoint_ts = f->checkpoint_ts, .info = info, .status = status };
 		f->info_dirty = f->info_dirty && !info;
 		f->status_dirty = f->status_dirty && !status;
 	}

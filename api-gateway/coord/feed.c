@@ -231,8 +231,8 @@ broken_promise(struct ml_feed *f, const char *what, ml_ts ts)
 	struct ml_err err;
 	char text[200];
 
-	snprintf(text, sizeof(text), "the worker reported %s %llu below checkpoint-ts %llu", what, (unsigned long long)ts,
-		(unsigned long long)f->checkpoint_ts);
+	snprintf(text, sizeof(text), "the worker reported %s %llu below checkpoint-ts %llu", what,
+		(unsigned long long)ts, (unsigned long long)f->checkpoint_ts);
 	ML_ERR(&err, ErrInternalCheckFailed, 0, text);
 	ml_feed_error(f, &err);
 }
@@ -266,7 +266,7 @@ ml_feed_progress(struct ml_feed *f, ml_ts checkpoint_ts, ml_ts resolved_ts, cons
 	f->resolved_ts = resolved_ts > checkpoint_ts ? resolved_ts : checkpoint_ts;
 	advance(f, checkpoint_ts, position);
 	if (f->checkpoint_ts >= f->resolved_ts)
-		f->advanced_ms = ml_now_ms();	/* nothing to deliver is not stuck */
+		f->advanced_ms = ml_now_ms(); /* nothing to deliver is not stuck */
 }
 
 void
@@ -291,6 +291,7 @@ ml_feed_tick(struct ml_feed *f, uint64_t now_ms)
 	ml_shard_tick(f, now_ms);
 	if (f->state != ML_FEED_WARNING || now_ms - f->advanced_ms < ML_RETRY_BUDGET_MS)
 		return;
-	ML_ERR(&err, ErrChangefeedUnretryable, 0, f->warning != NULL ? f->warning->err.text : "the checkpoint does not move");
+	ML_ERR(&err, ErrChangefeedUnretryable, 0,
+		f->warning != NULL ? f->warning->err.text : "the checkpoint does not move");
 	ml_feed_error(f, &err);
 }

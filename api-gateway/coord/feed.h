@@ -23,13 +23,13 @@
 
 /* The numbers are those of the metric ticdc_owner_status (runtime.md 2.1). */
 enum ml_feed_state {
-	ML_FEED_NORMAL = 0,	/* its worker runs */
-	ML_FEED_PENDING = 1,	/* waits for the next retry; no worker */
-	ML_FEED_FAILED = 2,	/* waits for a person */
-	ML_FEED_STOPPED = 3,	/* paused */
-	ML_FEED_FINISHED = 4,	/* reached target_ts */
-	ML_FEED_REMOVED = 5,	/* never stored */
-	ML_FEED_WARNING = 6,	/* runs, with trouble */
+	ML_FEED_NORMAL = 0,   /* its worker runs */
+	ML_FEED_PENDING = 1,  /* waits for the next retry; no worker */
+	ML_FEED_FAILED = 2,   /* waits for a person */
+	ML_FEED_STOPPED = 3,  /* paused */
+	ML_FEED_FINISHED = 4, /* reached target_ts */
+	ML_FEED_REMOVED = 5,  /* never stored */
+	ML_FEED_WARNING = 6,  /* runs, with trouble */
 };
 
 /*
@@ -39,58 +39,59 @@ enum ml_feed_state {
 enum ml_shard_phase { ML_SHARD_OFF, ML_SHARD_STARTING, ML_SHARD_UP, ML_SHARD_RUNNING, ML_SHARD_STOPPING };
 
 struct ml_feed_error {
-	int64_t time_us;	/* Unix time */
-	char *addr;		/* advertised address of the node where it arose */
+	int64_t time_us; /* Unix time */
+	char *addr;      /* advertised address of the node where it arose */
 	struct ml_err err;
 };
 
 struct ml_shard {
 	enum ml_shard_phase phase;
-	uint64_t epoch;		/* of the worker this phase is about */
-	struct ml_chan *ch;	/* NULL: none (yet, or its worker is gone) */
+	uint64_t epoch;     /* of the worker this phase is about */
+	struct ml_chan *ch; /* NULL: none (yet, or its worker is gone) */
 	int64_t pid;
-	bool hello;		/* WorkerHello came on ch */
-	bool died;		/* ShardDied came while ch still held unread messages: acted on when ch ends */
+	bool hello; /* WorkerHello came on ch */
+	bool died;  /* ShardDied came while ch still held unread messages: acted on when ch ends */
 	bool died_restarting;
 	struct ml_err died_err;
-	uint64_t ch_lost_ms;	/* since then we wait: for WorkerHello, for ShardDied after the end of ch, or for that end; 0: not so */
-	unsigned strays;	/* workers of an older epoch that are not gone yet: ours is not assigned before */
-	uint64_t deaths_ms[3];	/* the last deaths without progress between them, newest last; 0: none */
-	bool once;		/* it has been RUNNING since this gateway took the changefeed on */
+	uint64_t
+		ch_lost_ms; /* since then we wait: for WorkerHello, for ShardDied after the end of ch, or for that end; 0: not so */
+	unsigned strays;       /* workers of an older epoch that are not gone yet: ours is not assigned before */
+	uint64_t deaths_ms[3]; /* the last deaths without progress between them, newest last; 0: none */
+	bool once;             /* it has been RUNNING since this gateway took the changefeed on */
 };
 
 struct ml_feed {
 	struct ml_coord *c;
-	char *name;		/* "namespace/id" */
+	char *name; /* "namespace/id" */
 	Ml__ChangefeedSpec *spec;
 	enum ml_feed_state state;
 	uint64_t upstream_id;
 	char *creator_version;
 	int64_t create_time_us;
 	int32_t create_offset_s;
-	uint64_t epoch;		/* for the next start of its worker */
-	struct ml_feed_error *error, *warning;	/* NULL: none */
+	uint64_t epoch;                        /* for the next start of its worker */
+	struct ml_feed_error *error, *warning; /* NULL: none */
 
-	ml_ts checkpoint_ts, resolved_ts;	/* resolved >= checkpoint; both of memory, ahead of the store */
-	Ml__Position *position;		/* belongs to checkpoint_ts; NULL: the worker finds one */
-	ml_ts saved_ts;			/* checkpoint in the store; never falls */
+	ml_ts checkpoint_ts, resolved_ts; /* resolved >= checkpoint; both of memory, ahead of the store */
+	Ml__Position *position;           /* belongs to checkpoint_ts; NULL: the worker finds one */
+	ml_ts saved_ts;                   /* checkpoint in the store; never falls */
 	int64_t *table_ids;
 	size_t n_table_ids;
-	Ml__WorkerStats stats, stats_before;	/* of the present worker; summed over those before it */
-	uint64_t restarts;		/* deaths of its worker that nobody asked for */
-	int64_t started_us;		/* the worker last took up its work */
+	Ml__WorkerStats stats, stats_before; /* of the present worker; summed over those before it */
+	uint64_t restarts;                   /* deaths of its worker that nobody asked for */
+	int64_t started_us;                  /* the worker last took up its work */
 
 	struct ml_shard shard;
 	struct ml_retry retry;
 	struct ml_timer *retry_timer;
-	ml_ts retry_ts, warning_ts;	/* checkpoint at the last retry, at the last warning */
-	uint64_t advanced_ms;		/* monotonic: the checkpoint moved, or had nothing to move to */
+	ml_ts retry_ts, warning_ts; /* checkpoint at the last retry, at the last warning */
+	uint64_t advanced_ms;       /* monotonic: the checkpoint moved, or had nothing to move to */
 
-	unsigned version;		/* counts changes of what is stored */
+	unsigned version; /* counts changes of what is stored */
 	bool info_dirty, status_dirty;
-	bool removing;			/* no new worker; the keys go when the old one is gone */
-	bool deleting;			/* the deletion is with the store: nothing may write its keys again */
-	struct ml_list waiters;		/* of the removal */
+	bool removing;          /* no new worker; the keys go when the old one is gone */
+	bool deleting;          /* the deletion is with the store: nothing may write its keys again */
+	struct ml_list waiters; /* of the removal */
 };
 
 const char *ml_feed_state_name(enum ml_feed_state s);
@@ -102,10 +103,10 @@ bool ml_feed_active(const struct ml_feed *f);
 Ml__WorkerStats ml_feed_totals(const struct ml_feed *f);
 
 /* For coord/ only. */
-struct ml_feed *ml_feed_new(struct ml_coord *c, Ml__ChangefeedSpec *spec);	/* takes spec */
+struct ml_feed *ml_feed_new(struct ml_coord *c, Ml__ChangefeedSpec *spec); /* takes spec */
 void ml_feed_free(struct ml_feed *f);
-void ml_feed_set_state(struct ml_feed *f, enum ml_feed_state s);	/* logs; what is stored follows soon */
-void ml_feed_start_over(struct ml_feed *f);	/* into normal with no error and no back-off: resume */
+void ml_feed_set_state(struct ml_feed *f, enum ml_feed_state s); /* logs; what is stored follows soon */
+void ml_feed_start_over(struct ml_feed *f);                      /* into normal with no error and no back-off: resume */
 /* What its worker or its death reported.  Each moves the state as drawn above. */
 void ml_feed_error(struct ml_feed *f, const struct ml_err *err);
 void ml_feed_warn(struct ml_feed *f, const struct ml_err *err);
@@ -113,6 +114,6 @@ void ml_feed_well(struct ml_feed *f);
 /* Takes a copy of position.  A checkpoint that falls is an error of the worker and changes nothing else. */
 void ml_feed_progress(struct ml_feed *f, ml_ts checkpoint_ts, ml_ts resolved_ts, const Ml__Position *position);
 void ml_feed_finished(struct ml_feed *f, ml_ts checkpoint_ts);
-void ml_feed_tick(struct ml_feed *f, uint64_t now_ms);	/* once a second */
+void ml_feed_tick(struct ml_feed *f, uint64_t now_ms); /* once a second */
 void ml_feed_error_free(struct ml_feed_error *e);
 #endif

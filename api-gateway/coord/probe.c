@@ -17,10 +17,10 @@ struct probe {
 	struct ml_coord *c;
 	Ml__ChangefeedSpec *spec;
 	bool update;
-	uint64_t epoch;		/* 0: waits for its turn */
+	uint64_t epoch; /* 0: waits for its turn */
 	uint64_t start_ms;
 	struct ml_chan *ch;
-	bool died;		/* ShardDied came, ch may still hold the result */
+	bool died; /* ShardDied came, ch may still hold the result */
 	struct ml_err died_err;
 	ml_probe_done *done;
 	void *arg;
@@ -80,7 +80,7 @@ finish(struct probe *p, const Ml__ProbeResult *r, const struct ml_err *err)
 
 	c->n_probing--;
 	probe_free(p);
-	ML_LIST_FOREACH(i, &c->probes) {
+	ML_LIST_FOREACH (i, &c->probes) {
 		struct probe *next = ML_CONTAINER(i, struct probe, link);
 
 		if (next->epoch == 0 && c->n_probing < ML_PROBE_MAX)
@@ -118,7 +118,7 @@ ml_probe_start(struct ml_coord *c, const Ml__ChangefeedSpec *spec, bool update, 
 static struct probe *
 find(struct ml_coord *c, const Ml__ShardKey *key)
 {
-	ML_LIST_FOREACH(i, &c->probes) {
+	ML_LIST_FOREACH (i, &c->probes) {
 		struct probe *p = ML_CONTAINER(i, struct probe, link);
 
 		if (p->epoch == key->epoch && p->epoch != 0)
@@ -159,7 +159,7 @@ on_hello(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 	(void)ch;
 	(void)m;
 	(void)fd;
-	(void)arg;	/* it has been asked already */
+	(void)arg; /* it has been asked already */
 }
 
 static void
@@ -208,7 +208,7 @@ ml_probe_died(struct ml_coord *c, const Ml__ShardDied *m)
 	char name[300];
 
 	if (p == NULL)
-		return;		/* it had answered */
+		return; /* it had answered */
 	snprintf(name, sizeof(name), "%s/%s", p->spec->namespace_, p->spec->id);
 	if (ml_now_ms() - p->start_ms >= ML_PROBE_DEADLINE_MS)
 		ML_ERRF(&err, ErrWorkerNotReady, 0, "the check of changefeed %s was not finished within %u ms", name,
@@ -225,7 +225,7 @@ ml_probe_died(struct ml_coord *c, const Ml__ShardDied *m)
 void
 ml_probe_tick(struct ml_coord *c, uint64_t now_ms)
 {
-	ML_LIST_FOREACH_SAFE(i, &c->probes) {
+	ML_LIST_FOREACH_SAFE (i, &c->probes) {
 		struct probe *p = ML_CONTAINER(i, struct probe, link);
 		struct ml_err err;
 		char name[300];
@@ -237,7 +237,7 @@ ml_probe_tick(struct ml_coord *c, uint64_t now_ms)
 			ML_PROBE_DEADLINE_MS);
 		kill_probe(p);
 		finish(p, NULL, &err);
-		return;		/* the list may have changed; the next tick takes the next one */
+		return; /* the list may have changed; the next tick takes the next one */
 	}
 }
 

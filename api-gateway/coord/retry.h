@@ -17,12 +17,12 @@
 #define ML_RETRY_CALM_MS 60000u
 
 struct ml_retry {
-	bool active;		/* in a streak */
-	uint64_t first_ms;	/* first error of the streak */
-	uint64_t last_ms;	/* start of the last retry; 0: none yet */
-	uint32_t base_ms;	/* of the series 10 s, 20 s, ... */
-	uint32_t wait_ms;	/* from last_ms to the next retry: base_ms with its +-10 % */
-	uint64_t well_since_ms;	/* recovered then; 0: not recovered */
+	bool active;            /* in a streak */
+	uint64_t first_ms;      /* first error of the streak */
+	uint64_t last_ms;       /* start of the last retry; 0: none yet */
+	uint32_t base_ms;       /* of the series 10 s, 20 s, ... */
+	uint32_t wait_ms;       /* from last_ms to the next retry: base_ms with its +-10 % */
+	uint64_t well_since_ms; /* recovered then; 0: not recovered */
 };
 
 /* An error came: ms until the retry. */
@@ -30,6 +30,6 @@ uint64_t ml_retry_error(struct ml_retry *r, uint64_t now_ms);
 /* The wait is over: true to retry now, false when the budget would be exceeded by the wait after this retry.
  * chance: 0..65535, for the +-10 % of the next wait. */
 bool ml_retry_go(struct ml_retry *r, uint64_t now_ms, uint16_t chance);
-void ml_retry_well(struct ml_retry *r, uint64_t now_ms);	/* the changefeed advances again */
-void ml_retry_reset(struct ml_retry *r);	/* a person resumed it */
+void ml_retry_well(struct ml_retry *r, uint64_t now_ms); /* the changefeed advances again */
+void ml_retry_reset(struct ml_retry *r);                 /* a person resumed it */
 #endif

@@ -94,7 +94,7 @@ ml_shard_converge(struct ml_feed *f)
 	bool want = ml_feed_active(f) && !f->removing;
 
 	if (!f->c->running)
-		return;		/* not started yet, or the node stops: the supervisor ends the workers itself */
+		return; /* not started yet, or the node stops: the supervisor ends the workers itself */
 	if (f->shard.phase == ML_SHARD_OFF && want)
 		start(f);
 	else if (f->shard.phase != ML_SHARD_OFF && f->shard.phase != ML_SHARD_STOPPING && !want)
@@ -146,7 +146,7 @@ on_hello(struct ml_chan *ch, const Ml__Envelope *env, int fd, void *arg)
 
 	(void)fd;
 	if (m->key == NULL || strcmp(m->key->namespace_, f->spec->namespace_) != 0 ||
-			strcmp(m->key->changefeed_id, f->spec->id) != 0 || (m->assigned && m->key->epoch != f->shard.epoch)) {
+		strcmp(m->key->changefeed_id, f->spec->id) != 0 || (m->assigned && m->key->epoch != f->shard.epoch)) {
 		ml_chan_refuse(ch, "WorkerHello of another shard");
 		return;
 	}
@@ -172,7 +172,8 @@ on_hello(struct ml_chan *ch, const Ml__Envelope *env, int fd, void *arg)
 		return;
 	}
 	phase(f, ML_SHARD_RUNNING);
-	ml_info(f->name, "taken over pid=%lld checkpoint_ts=%llu", (long long)f->shard.pid, (unsigned long long)m->checkpoint_ts);
+	ml_info(f->name, "taken over pid=%lld checkpoint_ts=%llu", (long long)f->shard.pid,
+		(unsigned long long)m->checkpoint_ts);
 	ml_feed_progress(f, m->checkpoint_ts, m->resolved_ts, m->position);
 }
 
@@ -187,11 +188,11 @@ on_progress(struct ml_chan *ch, const Ml__Envelope *env, int fd, void *arg)
 	(void)fd;
 	if (m->stats != NULL) {
 		f->stats = *m->stats;
-		f->stats.base.unknown_fields = NULL;	/* those belong to m */
+		f->stats.base.unknown_fields = NULL; /* those belong to m */
 		f->stats.base.n_unknown_fields = 0;
 	}
 	if (m->n_table_ids != f->n_table_ids ||
-			(m->n_table_ids > 0 && memcmp(m->table_ids, f->table_ids, m->n_table_ids * sizeof(*ids)) != 0)) {
+		(m->n_table_ids > 0 && memcmp(m->table_ids, f->table_ids, m->n_table_ids * sizeof(*ids)) != 0)) {
 		ids = reallocarray(f->table_ids, m->n_table_ids > 0 ? m->n_table_ids : 1, sizeof(*ids));
 		if (ids == NULL)
 			abort();
@@ -213,7 +214,7 @@ on_fault(struct ml_chan *ch, const Ml__Envelope *env, int fd, void *arg)
 	(void)ch;
 	(void)fd;
 	if (f->shard.phase == ML_SHARD_STOPPING)
-		return;		/* it was asked to go */
+		return; /* it was asked to go */
 	if (m->cleared) {
 		ml_feed_well(f);
 		return;
@@ -270,7 +271,7 @@ on_closed(struct ml_chan *ch, enum ml_chan_end end, const struct ml_err *cause, 
 		ml_feed_error(f, &err);
 		return;
 	}
-	f->shard.ch_lost_ms = ml_now_ms();	/* its ShardDied is on the way */
+	f->shard.ch_lost_ms = ml_now_ms(); /* its ShardDied is on the way */
 }
 
 /* ---- from the supervisor ---- */
@@ -281,18 +282,20 @@ ml_shard_up(struct ml_feed *f, const Ml__ShardUp *m, int fd)
 	bool ours;
 
 	if (f->shard.died && m->key->epoch == f->shard.epoch)
-		gone(f);	/* the next one is here already: no more waiting for last words */
-	ours = m->key->epoch == f->shard.epoch && (f->shard.phase == ML_SHARD_STARTING || f->shard.phase == ML_SHARD_UP ||
-		f->shard.phase == ML_SHARD_RUNNING);
+		gone(f); /* the next one is here already: no more waiting for last words */
+	ours = m->key->epoch == f->shard.epoch &&
+	       (f->shard.phase == ML_SHARD_STARTING || f->shard.phase == ML_SHARD_UP ||
+		       f->shard.phase == ML_SHARD_RUNNING);
 	/* It ran before this gateway did: the stored epoch tells whether it is still wanted. */
-	if (!ours && m->running && f->shard.phase == ML_SHARD_OFF && m->key->epoch == f->epoch && ml_feed_active(f) && !f->removing) {
+	if (!ours && m->running && f->shard.phase == ML_SHARD_OFF && m->key->epoch == f->epoch && ml_feed_active(f) &&
+		!f->removing) {
 		f->shard.epoch = f->epoch;
 		ours = true;
 	}
 	if (!ours) {
 		close(fd);
 		if (m->key->epoch == f->shard.epoch && f->shard.phase == ML_SHARD_STOPPING)
-			return;		/* StopShard crossed it */
+			return; /* StopShard crossed it */
 		ml_info(f->name, "worker of an older epoch is stopped pid=%lld epoch=%llu", (long long)m->pid,
 			(unsigned long long)m->key->epoch);
 		f->shard.strays++;
@@ -303,7 +306,7 @@ ml_shard_up(struct ml_feed *f, const Ml__ShardUp *m, int fd)
 	f->shard.died = false;
 	f->shard.pid = m->pid;
 	f->shard.ch = ml_chan_new(f->c->env.loop, fd, f->name, &handlers, f);
-	f->shard.ch_lost_ms = ml_now_ms();	/* until WorkerHello */
+	f->shard.ch_lost_ms = ml_now_ms(); /* until WorkerHello */
 	phase(f, ML_SHARD_UP);
 }
 
@@ -339,7 +342,7 @@ gone(struct ml_feed *f)
 	}
 	count_death(f, &err);
 	if (restarting) {
-		phase(f, ML_SHARD_STARTING);	/* ShardUp follows by itself */
+		phase(f, ML_SHARD_STARTING); /* ShardUp follows by itself */
 		return;
 	}
 	phase(f, ML_SHARD_OFF);
@@ -360,12 +363,12 @@ ml_shard_died(struct ml_feed *f, const Ml__ShardDied *m)
 		return;
 	}
 	if (sh->phase == ML_SHARD_STOPPING && m->restarting)
-		return;		/* StopShard is on its way: another ShardDied follows */
+		return; /* StopShard is on its way: another ShardDied follows */
 	sh->died_restarting = m->restarting;
 	sh->died_err = (struct ml_err){ 0 };
 	if (!m->stopped) {
-		ml_warn(f->name, "worker died pid=%lld reason=\"%s\" lived_ms=%llu restarting=%d", (long long)m->pid, m->reason,
-			(unsigned long long)m->lived_ms, m->restarting);
+		ml_warn(f->name, "worker died pid=%lld reason=\"%s\" lived_ms=%llu restarting=%d", (long long)m->pid,
+			m->reason, (unsigned long long)m->lived_ms, m->restarting);
 		ML_ERR(&sh->died_err, ErrWorkerDied, m->signal, f->name, m->reason);
 	}
 	sh->died = true;
@@ -373,7 +376,7 @@ ml_shard_died(struct ml_feed *f, const Ml__ShardDied *m)
 		gone(f);
 		return;
 	}
-	sh->ch_lost_ms = ml_now_ms();	/* its last words are in the channel: read them first, for instance a Fault */
+	sh->ch_lost_ms = ml_now_ms(); /* its last words are in the channel: read them first, for instance a Fault */
 }
 
 void

@@ -22,5 +22,5 @@ void ml_shard_died(struct ml_feed *f, const Ml__ShardDied *m);
 /* The checkpoint is in the store. */
 void ml_shard_saved(struct ml_feed *f, ml_ts checkpoint_ts);
 void ml_shard_tick(struct ml_feed *f, uint64_t now_ms);
-void ml_shard_drop(struct ml_feed *f);	/* closes the channel; the worker goes on */
+void ml_shard_drop(struct ml_feed *f); /* closes the channel; the worker goes on */
 #endif

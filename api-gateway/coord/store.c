@@ -5,7 +5,9 @@
 
 #include "common/base/buf.h"
 
-static const char *const kind_name[] = { [ML_STORE_INFO] = "/changefeed/info/", [ML_STORE_STATUS] = "/changefeed/status/" };
+static const char *const kind_name[] = {
+	[ML_STORE_INFO] = "/changefeed/info/", [ML_STORE_STATUS] = "/changefeed/status/"
+};
 
 char *
 ml_store_prefix(const char *cluster_id)
@@ -52,7 +54,8 @@ ml_store_parse_key(const char *cluster_id, const char *key, enum ml_store_kind *
 }
 
 static void
-put(struct ml_meta_txn *t, const char *cluster_id, enum ml_store_kind kind, const struct ml_feed *f, const ProtobufCMessage *m)
+put(struct ml_meta_txn *t, const char *cluster_id, enum ml_store_kind kind, const struct ml_feed *f,
+	const ProtobufCMessage *m)
 {
 	char *key = ml_store_key(cluster_id, kind, f->spec->namespace_, f->spec->id);
 	size_t len = protobuf_c_message_get_packed_size(m);

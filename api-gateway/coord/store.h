@@ -23,5 +23,5 @@ int ml_store_read_status(struct ml_feed *f, const void *p, size_t len, struct ml
 /* Deep copies through the wire form; protobuf-c has none. */
 Ml__ChangefeedSpec *ml_spec_copy(const Ml__ChangefeedSpec *spec);
 bool ml_spec_equal(const Ml__ChangefeedSpec *a, const Ml__ChangefeedSpec *b);
-Ml__Position *ml_position_copy(const Ml__Position *p);	/* NULL stays NULL */
+Ml__Position *ml_position_copy(const Ml__Position *p); /* NULL stays NULL */
 #endif

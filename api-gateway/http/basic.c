@@ -8,8 +8,12 @@
 static int
 digit(char c)
 {
-	return c >= 'A' && c <= 'Z' ? c - 'A' : c >= 'a' && c <= 'z' ? c - 'a' + 26 : c >= '0' && c <= '9' ? c - '0' + 52
-		: c == '+' ? 62 : c == '/' ? 63 : -1;
+	return c >= 'A' && c <= 'Z'   ? c - 'A'
+	       : c >= 'a' && c <= 'z' ? c - 'a' + 26
+	       : c >= '0' && c <= '9' ? c - '0' + 52
+	       : c == '+'             ? 62
+	       : c == '/'             ? 63
+				      : -1;
 }
 
 /* Length of the decoded text, -1 if s is not base64 with its padding, holds a NUL, or is too long for out. */
@@ -52,8 +56,8 @@ ml_basic_parse(struct ml_basic *b, const char *header)
 	if (header == NULL || strncasecmp(header, "Basic ", 6) != 0)
 		return false;
 	header += 6 + strspn(header + 6, " ");
-	if (decode(header, text, sizeof(text)) >= 0 && (colon = strchr(text, ':')) != NULL && colon - text < ML_BASIC_MAX &&
-			strlen(colon + 1) < ML_BASIC_MAX) {
+	if (decode(header, text, sizeof(text)) >= 0 && (colon = strchr(text, ':')) != NULL &&
+		colon - text < ML_BASIC_MAX && strlen(colon + 1) < ML_BASIC_MAX) {
 		memcpy(b->user, text, (size_t)(colon - text));
 		memcpy(b->password, colon + 1, strlen(colon + 1));
 		ok = true;

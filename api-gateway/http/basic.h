@@ -3,7 +3,7 @@
 #define ML_API_GATEWAY_HTTP_BASIC_H
 #include <stdbool.h>
 
-#define ML_BASIC_MAX 256	/* with the NUL: longer names and passwords than MySQL's */
+#define ML_BASIC_MAX 256 /* with the NUL: longer names and passwords than MySQL's */
 
 struct ml_basic {
 	char user[ML_BASIC_MAX], password[ML_BASIC_MAX];

@@ -46,8 +46,8 @@ print_time(const struct tm *tm, int64_t unix_ms, char *buf, size_t size)
 {
 	int64_t ms = unix_ms % 1000;
 
-	snprintf(buf, size, "%04d-%02d-%02d %02d:%02d:%02d.%03d", tm->tm_year + 1900, tm->tm_mon + 1, tm->tm_mday, tm->tm_hour,
-		tm->tm_min, tm->tm_sec, (int)(ms < 0 ? ms + 1000 : ms));
+	snprintf(buf, size, "%04d-%02d-%02d %02d:%02d:%02d.%03d", tm->tm_year + 1900, tm->tm_mon + 1, tm->tm_mday,
+		tm->tm_hour, tm->tm_min, tm->tm_sec, (int)(ms < 0 ? ms + 1000 : ms));
 	return buf;
 }
 

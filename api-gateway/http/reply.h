@@ -11,8 +11,8 @@ enum ml_style { ML_STYLE_C = 0, ML_STYLE_L = 1, ML_STYLE_I = 4 };
 
 /* A document that was written with the style's indent; frees doc. */
 void ml_reply_json(struct ml_http_req *r, int status, enum ml_style style, struct ml_buf *doc);
-void ml_reply_empty(struct ml_http_req *r, int status);	/* style E: no bytes, no Content-Type */
-void ml_reply_text(struct ml_http_req *r, int status, const char *text);	/* style T */
+void ml_reply_empty(struct ml_http_req *r, int status);                  /* style E: no bytes, no Content-Type */
+void ml_reply_text(struct ml_http_req *r, int status, const char *text); /* style T */
 /* {"error_msg": "[CDC:ErrX]text", "error_code": "CDC:ErrX"} with the status that 7.2 selects. */
 void ml_reply_error(struct ml_http_req *r, const struct ml_err *err);
 

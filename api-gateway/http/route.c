@@ -35,8 +35,8 @@ fits(const char *pattern, const char *path, size_t len, struct ml_http_match *m,
 }
 
 static const struct ml_http_route *
-find(const struct ml_http_route *routes, size_t n, unsigned method, const char *path, size_t len, struct ml_http_match *m,
-	size_t *lens)
+find(const struct ml_http_route *routes, size_t n, unsigned method, const char *path, size_t len,
+	struct ml_http_match *m, size_t *lens)
 {
 	for (size_t i = 0; i < n; i++)
 		if ((routes[i].methods & method) != 0 && fits(routes[i].path, path, len, m, lens))
@@ -68,7 +68,10 @@ ml_http_route(const struct ml_http_route *routes, size_t n, unsigned method, cha
 static int
 hex(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 /* n bytes of s decoded; NULL if malformed or holding a NUL. */
@@ -149,7 +152,8 @@ ml_http_path_escape(const char *path)
 
 	ml_buf_puts(&b, "");
 	for (const char *p = path; *p != '\0'; p++) {
-		if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr("-_.~$&+,/:;=@", *p))
+		if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
+			strchr("-_.~$&+,/:;=@", *p))
 			ml_buf_putc(&b, *p);
 		else
 			ml_buf_printf(&b, "%%%02X", (unsigned char)*p);

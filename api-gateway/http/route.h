@@ -22,17 +22,17 @@ enum ml_http_method {
 };
 
 struct ml_http_route {
-	unsigned methods;	/* of ml_http_method */
-	const char *path;	/* "/api/v1/changefeeds/:id/pause": a segment that begins with ':' takes any text */
-	unsigned flags;		/* for the gate of the server's user */
+	unsigned methods; /* of ml_http_method */
+	const char *path; /* "/api/v1/changefeeds/:id/pause": a segment that begins with ':' takes any text */
+	unsigned flags;   /* for the gate of the server's user */
 	void (*handle)(struct ml_http_req *r, void *arg);
 };
 
 #define ML_HTTP_MAX_PARAMS 4
 struct ml_http_match {
-	const struct ml_http_route *route;	/* NULL: 404 */
-	int redirect;		/* 301 or 307: the path has one slash too many; route is set */
-	const char *params[ML_HTTP_MAX_PARAMS];	/* point into the path, which is cut up */
+	const struct ml_http_route *route;      /* NULL: 404 */
+	int redirect;                           /* 301 or 307: the path has one slash too many; route is set */
+	const char *params[ML_HTTP_MAX_PARAMS]; /* point into the path, which is cut up */
 	size_t n_params;
 };
 

@@ -24,13 +24,14 @@
 #define RESUME_MS 50
 
 struct ml_http {
-	struct ml_http *next;	/* of servers */
+	struct ml_http *next; /* of servers */
 	struct evhttp *ev;
 	struct evconnlistener *listener;
 	struct ml_http_hooks hooks;
-	struct ml_tls *tls;	/* NULL: plain */
-	struct ml_list reqs;	/* those without a reply */
-	unsigned conns_bound;	/* never below the number of open connections: those of the last count, and all accepted since */
+	struct ml_tls *tls;  /* NULL: plain */
+	struct ml_list reqs; /* those without a reply */
+	unsigned
+		conns_bound; /* never below the number of open connections: those of the last count, and all accepted since */
 	struct ml_timer *resume;
 };
 
@@ -42,11 +43,11 @@ struct ml_http_req {
 	struct ml_http *h;
 	struct evhttp_request *ev;
 	unsigned method;
-	char *target;		/* as it came, for the log */
-	char *path;		/* decoded, cut up by the match */
+	char *target; /* as it came, for the log */
+	char *path;   /* decoded, cut up by the match */
 	char *query;
 	struct ml_http_match match;
-	char *values[4];	/* decoded query values that were asked for */
+	char *values[4]; /* decoded query values that were asked for */
 	size_t n_values;
 	uint64_t start_ms;
 };
@@ -130,10 +131,11 @@ log_request(const struct ml_http_req *r, int status)
 		evhttp_connection_get_peer(conn, &peer, &port);
 	ml_basic_parse(&basic, ml_http_header(r, "Authorization"));
 	masked_target(r->target, &target);
-	ml_info("-", "request method=%s target=%.300s client=%s:%u agent=\"%.100s\" client_version=\"%.40s\" user=\"%s\" status=%d "
-		"duration_ms=%llu", method_name(r->method), target.data, peer != NULL ? peer : "gone", port,
-		agent != NULL ? agent : "", version != NULL ? version : "", basic.user, status,
-		(unsigned long long)(ml_now_ms() - r->start_ms));
+	ml_info("-",
+		"request method=%s target=%.300s client=%s:%u agent=\"%.100s\" client_version=\"%.40s\" user=\"%s\" status=%d "
+		"duration_ms=%llu",
+		method_name(r->method), target.data, peer != NULL ? peer : "gone", port, agent != NULL ? agent : "",
+		version != NULL ? version : "", basic.user, status, (unsigned long long)(ml_now_ms() - r->start_ms));
 	ml_buf_fini(&target);
 	explicit_bzero(&basic, sizeof(basic));
 }
@@ -156,7 +158,7 @@ ml_http_reply(struct ml_http_req *r, int status, const char *type, const struct 
 	} else if (len > 0) {
 		evbuffer_add(evhttp_request_get_output_buffer(r->ev), body->data, len);
 	}
-	evhttp_send_reply(r->ev, status, status == 307 ? "Temporary Redirect" : NULL, NULL);	/* evhttp knows no 307 */
+	evhttp_send_reply(r->ev, status, status == 307 ? "Temporary Redirect" : NULL, NULL); /* evhttp knows no 307 */
 	req_free(r);
 }
 
@@ -290,8 +292,9 @@ count_conns(void)
 		struct sockaddr_storage peer;
 		socklen_t len = sizeof(peer);
 
-		if (e->d_name[0] >= '0' && e->d_name[0] <= '9' && getpeername(atoi(e->d_name), (struct sockaddr *)&peer, &len) == 0 &&
-				(peer.ss_family == AF_INET || peer.ss_family == AF_INET6))
+		if (e->d_name[0] >= '0' && e->d_name[0] <= '9' &&
+			getpeername(atoi(e->d_name), (struct sockaddr *)&peer, &len) == 0 &&
+			(peer.ss_family == AF_INET || peer.ss_family == AF_INET6))
 			n++;
 	}
 	closedir(d);
@@ -323,10 +326,10 @@ on_accept(struct event_base *base, void *arg)
 		limit_conns(h);
 	if (h->tls == NULL)
 		return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-	bev = bufferevent_openssl_socket_new(base, -1, ml_tls_session(h->tls), BUFFEREVENT_SSL_ACCEPTING,
-		BEV_OPT_CLOSE_ON_FREE);
+	bev = bufferevent_openssl_socket_new(
+		base, -1, ml_tls_session(h->tls), BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
 	if (bev == NULL)
-		abort();	/* for NULL evhttp would make a plain one */
+		abort(); /* for NULL evhttp would make a plain one */
 	/* Many clients close the socket without TLS's own goodbye. */
 	bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
 	return bev;
@@ -336,7 +339,7 @@ on_accept(struct event_base *base, void *arg)
 static void
 on_accept_error(struct evconnlistener *listener, void *arg)
 {
-	(void)arg;	/* evhttp's, not ours */
+	(void)arg; /* evhttp's, not ours */
 	ml_warn("-", "cannot accept a connection error=\"%s\"", strerror(errno));
 	evconnlistener_disable(listener);
 	for (struct ml_http *h = servers; h != NULL; h = h->next)
@@ -368,7 +371,7 @@ ml_http_new(struct ml_loop *l, int listen_fd, const struct ml_http_hooks *hooks,
 	h->listener = evhttp_bound_socket_get_listener(bound);
 	for (size_t i = 0; i < N_METHODS; i++)
 		all |= methods[i].type;
-	evhttp_set_allowed_methods(h->ev, (ev_uint16_t)all);	/* a method without a route is our 404, not evhttp's 501 */
+	evhttp_set_allowed_methods(h->ev, (ev_uint16_t)all); /* a method without a route is our 404, not evhttp's 501 */
 	evhttp_set_max_headers_size(h->ev, ML_HTTP_MAX_HEADERS_BYTES);
 	evhttp_set_max_body_size(h->ev, ML_HTTP_MAX_BODY_BYTES);
 	evhttp_set_timeout(h->ev, ML_HTTP_TIMEOUT_S);

@@ -31,20 +31,20 @@ struct ml_http_hooks {
 	size_t n_routes;
 	/* Before the handler of a matched route: true to go on; false if it has replied, or will, or will call the handler.  NULL: none. */
 	bool (*gate)(struct ml_http_req *r, const struct ml_http_route *route, void *arg);
-	void *arg;	/* of gate and handlers */
+	void *arg; /* of gate and handlers */
 };
 
 /* Takes over listen_fd.  tls: NULL = plain HTTP; borrowed, outlives the server.  ErrListen. */
-struct ml_http *ml_http_new(struct ml_loop *l, int listen_fd, const struct ml_http_hooks *hooks, struct ml_tls *tls,
-	struct ml_err *err);
+struct ml_http *ml_http_new(
+	struct ml_loop *l, int listen_fd, const struct ml_http_hooks *hooks, struct ml_tls *tls, struct ml_err *err);
 /* Closes all connections; requests without a reply are dropped.  NULL is fine. */
 void ml_http_free(struct ml_http *h);
 
-const char *ml_http_param(const struct ml_http_req *r, size_t i);	/* decoded path parameter; "" if there is none */
+const char *ml_http_param(const struct ml_http_req *r, size_t i); /* decoded path parameter; "" if there is none */
 /* First value of a query parameter, decoded; NULL if absent.  Lives as long as r. */
 const char *ml_http_query(struct ml_http_req *r, const char *key);
-const char *ml_http_header(const struct ml_http_req *r, const char *name);	/* NULL if absent */
-const char *ml_http_body(const struct ml_http_req *r, size_t *len);	/* never NULL */
+const char *ml_http_header(const struct ml_http_req *r, const char *name); /* NULL if absent */
+const char *ml_http_body(const struct ml_http_req *r, size_t *len);        /* never NULL */
 const char *ml_http_path(const struct ml_http_req *r);
 void ml_http_set_header(struct ml_http_req *r, const char *name, const char *value);
 /* Sends the reply and frees r.  type: NULL = no Content-Type.  body: NULL = empty; stays the caller's. */

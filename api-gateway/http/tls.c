@@ -20,8 +20,8 @@ struct stamp {
 struct ml_tls {
 	struct ml_tls_config config;
 	SSL_CTX *ctx;
-	struct stamp stamps[3];	/* ca, cert, key */
-	char own_cn[256];	/* of our certificate: nodes accept each other */
+	struct stamp stamps[3]; /* ca, cert, key */
+	char own_cn[256];       /* of our certificate: nodes accept each other */
 };
 
 static void
@@ -30,7 +30,7 @@ take_stamps(const struct ml_tls_config *c, struct stamp stamps[3])
 	const char *files[] = { c->ca, c->cert, c->key };
 	struct stat st;
 
-	memset(stamps, 0, 3 * sizeof(*stamps));	/* padding too: they are compared as bytes */
+	memset(stamps, 0, 3 * sizeof(*stamps)); /* padding too: they are compared as bytes */
 	for (int i = 0; i < 3; i++) {
 		if (stat(files[i], &st) < 0)
 			continue;
@@ -92,7 +92,7 @@ static int
 verify(X509_STORE_CTX *store, void *arg)
 {
 	const struct ml_tls *t = arg;
-	STACK_OF(X509) *chain;
+	STACK_OF(X509) * chain;
 
 	if (X509_verify_cert(store) != 1)
 		return 0;
@@ -107,14 +107,15 @@ verify(X509_STORE_CTX *store, void *arg)
 }
 
 static int
-choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len, void *arg)
+choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len,
+	void *arg)
 {
 	static const unsigned char ours[] = "\x08http/1.1";
 
 	(void)ssl;
 	(void)arg;
 	if (SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_len, ours, sizeof(ours) - 1, in, in_len) !=
-			OPENSSL_NPN_NEGOTIATED)
+		OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_NOACK;
 	return SSL_TLSEXT_ERR_OK;
 }
@@ -200,6 +201,6 @@ ml_tls_session(struct ml_tls *t)
 	}
 	ssl = SSL_new(t->ctx);
 	if (ssl == NULL)
-		abort();	/* no memory: never serve without TLS instead */
+		abort(); /* no memory: never serve without TLS instead */
 	return ssl;
 }

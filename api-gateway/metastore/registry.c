@@ -22,8 +22,8 @@ ml_meta_open(struct ml_meta **out, const char *name, struct ml_loop *l, const ch
 		strncat(known, known[0] != '\0' ? ", " : "", sizeof(known) - strlen(known) - 1);
 		strncat(known, ml_meta_stores[i]->name, sizeof(known) - strlen(known) - 1);
 	}
-	return ML_ERRF(err, ErrConfigInvalid, 0, "configuration invalid: unknown metadata store '%s'; this build knows %s", name,
-		known);
+	return ML_ERRF(err, ErrConfigInvalid, 0,
+		"configuration invalid: unknown metadata store '%s'; this build knows %s", name, known);
 }
 
 static void *

@@ -16,22 +16,22 @@ enum kind { BY_TABLE, BY_TS, BY_INDEX, BY_COLUMNS };
 struct rule {
 	struct ml_rules *matcher;
 	enum kind kind;
-	char *topic;		/* expression; "" = the default topic */
-	char *index;		/* BY_INDEX: "" = the handle key */
+	char *topic; /* expression; "" = the default topic */
+	char *index; /* BY_INDEX: "" = the handle key */
 	char **columns;
 	size_t n_columns;
 };
 
 struct ml_dispatcher {
-	struct rule *rules;	/* the last one accepts every table */
+	struct rule *rules; /* the last one accepts every table */
 	size_t n_rules;
 	bool has_topics;
 	char *default_topic;
 	ml_topic_open_fn *open_topic;
 	void *arg;
-	struct ml_topic **topics;	/* opened ones, in the order of opening */
+	struct ml_topic **topics; /* opened ones, in the order of opening */
 	size_t n_topics, cap_topics;
-	struct ml_topic **by_name;	/* the same, hashed; cap_hash is a power of two > n_topics, NULL = free */
+	struct ml_topic **by_name; /* the same, hashed; cap_hash is a power of two > n_topics, NULL = free */
 	size_t cap_hash;
 };
 
@@ -39,11 +39,11 @@ struct ml_dispatcher {
 struct route {
 	struct ml_topic *topic;
 	bool by_ts;
-	uint32_t hash;		/* of schema and table */
+	uint32_t hash; /* of schema and table */
 	uint16_t n_cols;
 	struct {
 		uint16_t col;
-		uint32_t name_crc;	/* CRC32 so far: of the column's name */
+		uint32_t name_crc; /* CRC32 so far: of the column's name */
 	} cols[];
 };
 
@@ -84,8 +84,8 @@ rule_init(struct rule *r, const Ml__DispatchRule *in, bool case_sensitive, bool 
 
 	if (topics && ml_topic_check(topic, both, err) != 0)
 		return -1;
-	if (ml_rules_new(&r->matcher, in != NULL ? in->matcher : everything, in != NULL ? in->n_matcher : 1, case_sensitive,
-		false, err) != 0)
+	if (ml_rules_new(&r->matcher, in != NULL ? in->matcher : everything, in != NULL ? in->n_matcher : 1,
+		    case_sensitive, false, err) != 0)
 		return -1;
 	r->kind = in != NULL ? parse_kind(in->partition) : BY_TABLE;
 	r->topic = strdup(topic);
@@ -129,7 +129,7 @@ ml_dispatcher_new(struct ml_dispatcher **out, const Ml__ChangefeedSpec *spec, co
 		size_t i = d->n_rules++;
 
 		if (rule_init(&d->rules[i], i < spec->n_dispatchers ? spec->dispatchers[i] : NULL, spec->case_sensitive,
-			d->has_topics, both, err) != 0)
+			    d->has_topics, both, err) != 0)
 			goto fail;
 	}
 	*out = d;
@@ -278,11 +278,12 @@ add_index(struct route *rt, const struct rule *r, const struct ml_schema *s, str
 			if (strcasecmp(s->indexes[i].name.s, r->index) == 0)
 				ix = &s->indexes[i];
 		if (ix == NULL)
-			return ML_ERRF(err, ErrDispatcherFailed, 0, "index not found when verify the table, table: %s, index: %s",
-				s->qname.s, r->index);
+			return ML_ERRF(err, ErrDispatcherFailed, 0,
+				"index not found when verify the table, table: %s, index: %s", s->qname.s, r->index);
 		if (!ix->unique)
 			return ML_ERRF(err, ErrDispatcherFailed, 0,
-				"index is not unique when verify the table, table: %s, index: %s", s->qname.s, r->index);
+				"index is not unique when verify the table, table: %s, index: %s", s->qname.s,
+				r->index);
 	}
 	/* Terms are XORed, so index order and table order give the same. */
 	for (uint16_t i = 0; ix != NULL && i < ix->n_cols; i++)
@@ -298,11 +299,12 @@ add_columns(struct route *rt, const struct rule *r, const struct ml_schema *s, s
 
 		if (col < 0)
 			return ML_ERRF(err, ErrDispatcherFailed, 0,
-				"columns not found when verify the table, table: %s, columns: %s", s->qname.s, r->columns[i]);
+				"columns not found when verify the table, table: %s, columns: %s", s->qname.s,
+				r->columns[i]);
 		if (s->columns[col].virtual_generated)
 			return ML_ERRF(err, ErrDispatcherFailed, 0,
-				"found virtual generated columns when verify the table, table: %s, columns: %s", s->qname.s,
-				r->columns[i]);
+				"found virtual generated columns when verify the table, table: %s, columns: %s",
+				s->qname.s, r->columns[i]);
 		add_column(rt, s, col);
 	}
 	return 0;

@@ -7,7 +7,8 @@ static const char schema_mark[] = "{schema}", table_mark[] = "{table}";
 static bool
 plain(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' || c == '_' || c == '-';
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' || c == '_' ||
+	       c == '-';
 }
 
 static bool
@@ -30,7 +31,7 @@ ml_topic_check(const char *text, bool both, struct ml_err *err)
 	while (plain(*p))
 		p++;
 	if (*p == '\0')
-		return 0;	/* fixed */
+		return 0; /* fixed */
 	schema = skip(&p, schema_mark);
 	while (plain(*p))
 		p++;
@@ -63,7 +64,7 @@ put_name(struct name *n, const char *s, size_t len)
 		if (plain(s[i]))
 			put(n, s[i]);
 		else if (c < 0x80 || c >= 0xc0)
-			put(n, '_');	/* one for a whole character: its other bytes are 0x80-0xbf */
+			put(n, '_'); /* one for a whole character: its other bytes are 0x80-0xbf */
 	}
 }
 

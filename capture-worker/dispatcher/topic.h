@@ -6,7 +6,7 @@
 
 #include "common/base/err.h"
 
-#define ML_TOPIC_MAX 249	/* bytes; Kafka's limit */
+#define ML_TOPIC_MAX 249 /* bytes; Kafka's limit */
 
 /*
  * Is text a fixed topic, or prefix {schema}? (middle {table})? suffix?  both: an expression needs both placeholders (avro's

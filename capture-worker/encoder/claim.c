@@ -16,11 +16,11 @@
 #include "common/text/uri.h"
 
 struct ml_claim {
-	char *prefix;	/* the uri without slashes at its end */
+	char *prefix; /* the uri without slashes at its end */
 	char *folder;
-	int dir;	/* of it, open */
+	int dir; /* of it, open */
 	bool raw;
-	struct ml_arena arena;	/* one file's content at a time, then its location */
+	struct ml_arena arena; /* one file's content at a time, then its location */
 };
 
 /* "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx.json" */
@@ -35,8 +35,8 @@ make_name(char out[NAME_MAX_LEN])
 		return -1;
 	b[6] = (b[6] & 0x0f) | 0x40;
 	b[8] = (b[8] & 0x3f) | 0x80;
-	snprintf(out, NAME_MAX_LEN, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x.json", b[0], b[1], b[2],
-		b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	snprintf(out, NAME_MAX_LEN, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x.json", b[0],
+		b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 	return 0;
 }
 
@@ -124,7 +124,8 @@ ml_claim_open(struct ml_claim **out, const char *uri, bool raw, struct ml_err *e
 		return ml_err_wrap(err, ML_ErrInvalidReplicaConfig, "invalid replica config, claim-check-storage-uri");
 	if (strcasecmp(u->scheme, "file") != 0 || u->path[0] != '/' || strcmp(u->path, "/") == 0) {
 		ML_ERRF(err, ErrInvalidReplicaConfig, 0,
-			"invalid replica config, claim-check-storage-uri takes file:///folder; the scheme here is %.20s", u->scheme);
+			"invalid replica config, claim-check-storage-uri takes file:///folder; the scheme here is %.20s",
+			u->scheme);
 		ml_uri_free(u);
 		return -1;
 	}
@@ -146,8 +147,8 @@ ml_claim_open(struct ml_claim **out, const char *uri, bool raw, struct ml_err *e
 	if (try_folder(c) != 0) {
 		int e = errno;
 
-		ML_ERRF(err, ErrFailToCreateExternalStorage, e, "failed to create external storage: claim-check folder %.200s: %s",
-			c->folder, strerror(e));
+		ML_ERRF(err, ErrFailToCreateExternalStorage, e,
+			"failed to create external storage: claim-check folder %.200s: %s", c->folder, strerror(e));
 		ml_claim_close(c);
 		return -1;
 	}

@@ -16,7 +16,7 @@ struct ml_claim;
  * ErrInvalidReplicaConfig for a uri of another kind, ErrFailToCreateExternalStorage if nothing can be written there.
  */
 int ml_claim_open(struct ml_claim **out, const char *uri, bool raw, struct ml_err *err);
-void ml_claim_close(struct ml_claim *c);	/* NULL is fine */
+void ml_claim_close(struct ml_claim *c); /* NULL is fine */
 /*
  * Stores a message; key NULL: none.  After 0 the file is whole and on disk, and *location names it, until the next call.
  * Blocks for the disk.  ErrStorageSinkSendFailed.

@@ -11,21 +11,23 @@
 struct ml_compressor {
 	enum ml_compression kind;
 	LZ4F_cctx *lz4;
-	struct ml_buf room;	/* a compressed text is made here, then put in the place of the plain one */
+	struct ml_buf room; /* a compressed text is made here, then put in the place of the plain one */
 };
 
 /* The reference's frame: independent blocks of 4 MiB, a checksum of the content, no size of it. */
 static const LZ4F_preferences_t lz4_frame = {
-	.frameInfo = { .blockSizeID = LZ4F_max4MB, .blockMode = LZ4F_blockIndependent,
+	.frameInfo = { .blockSizeID = LZ4F_max4MB,
+		.blockMode = LZ4F_blockIndependent,
 		.contentChecksumFlag = LZ4F_contentChecksumEnabled },
-	.autoFlush = 1,		/* the whole text is at hand, so nothing is held back in a buffer */
+	.autoFlush = 1, /* the whole text is at hand, so nothing is held back in a buffer */
 };
 
 int
 ml_compression_named(enum ml_compression *out, const char *name)
 {
-	static const char *const names[] = { [ML_COMPRESS_NONE] = "none", [ML_COMPRESS_LZ4] = "lz4",
-		[ML_COMPRESS_SNAPPY] = "snappy" };
+	static const char *const names[] = {
+		[ML_COMPRESS_NONE] = "none", [ML_COMPRESS_LZ4] = "lz4", [ML_COMPRESS_SNAPPY] = "snappy"
+	};
 
 	if (name[0] == '\0')
 		name = "none";

@@ -14,7 +14,7 @@ int ml_compression_named(enum ml_compression *out, const char *name);
 
 /* For one thread; keeps its memory from message to message. */
 struct ml_compressor;
-struct ml_compressor *ml_compressor_new(enum ml_compression c);	/* NULL for NONE */
+struct ml_compressor *ml_compressor_new(enum ml_compression c); /* NULL for NONE */
 void ml_compressor_free(struct ml_compressor *z);
 /*
  * The text of o from offset `from` on becomes its compressed form; z NULL: nothing is done.  -1 with ErrCompressionFailed, which

@@ -49,8 +49,13 @@ const char *
 ml_ddl_type(int action)
 {
 	static const char *const names[] = {
-		[ML_DDL_K_CREATE] = "CREATE", [ML_DDL_K_ALTER] = "ALTER", [ML_DDL_K_ERASE] = "ERASE", [ML_DDL_K_QUERY] = "QUERY",
-		[ML_DDL_K_TRUNCATE] = "TRUNCATE", [ML_DDL_K_RENAME] = "RENAME", [ML_DDL_K_CINDEX] = "CINDEX",
+		[ML_DDL_K_CREATE] = "CREATE",
+		[ML_DDL_K_ALTER] = "ALTER",
+		[ML_DDL_K_ERASE] = "ERASE",
+		[ML_DDL_K_QUERY] = "QUERY",
+		[ML_DDL_K_TRUNCATE] = "TRUNCATE",
+		[ML_DDL_K_RENAME] = "RENAME",
+		[ML_DDL_K_CINDEX] = "CINDEX",
 		[ML_DDL_K_DINDEX] = "DINDEX",
 	};
 

@@ -4,8 +4,14 @@
 
 /* Numbered as canal's EventType, which goes on with rows from 1 to 3. */
 enum ml_ddl_kind {
-	ML_DDL_K_CREATE = 4, ML_DDL_K_ALTER, ML_DDL_K_ERASE, ML_DDL_K_QUERY, ML_DDL_K_TRUNCATE, ML_DDL_K_RENAME,
-	ML_DDL_K_CINDEX, ML_DDL_K_DINDEX,
+	ML_DDL_K_CREATE = 4,
+	ML_DDL_K_ALTER,
+	ML_DDL_K_ERASE,
+	ML_DDL_K_QUERY,
+	ML_DDL_K_TRUNCATE,
+	ML_DDL_K_RENAME,
+	ML_DDL_K_CINDEX,
+	ML_DDL_K_DINDEX,
 };
 
 /* Kind of a TiDB action code, as canal and canal-json have it; ML_DDL_K_QUERY for all that is not listed. */

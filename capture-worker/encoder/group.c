@@ -27,7 +27,7 @@ make_room(struct ml_groups *gs, uint32_t n_rows)
 			n *= 2;
 		gs->next = resize(gs->next, n, sizeof(*gs->next));
 		gs->groups = resize(gs->groups, n, sizeof(*gs->groups));
-		gs->n_slots = 2 * n;	/* a power of two, half empty at worst */
+		gs->n_slots = 2 * n; /* a power of two, half empty at worst */
 		gs->slots = resize(gs->slots, gs->n_slots, sizeof(*gs->slots));
 		gs->cap_rows = n;
 	}
@@ -39,14 +39,16 @@ static struct ml_group *
 group_of(struct ml_groups *gs, const struct ml_topic *topic, int32_t partition, uint32_t row)
 {
 	uint64_t h = ((uint64_t)(uintptr_t)topic + (uint32_t)partition * UINT64_C(0x9E3779B97F4A7C15)) *
-		UINT64_C(0xD6E8FEB86659FD93);
+		     UINT64_C(0xD6E8FEB86659FD93);
 
 	for (uint32_t i = (uint32_t)(h >> 32) & (gs->n_slots - 1);; i = (i + 1) & (gs->n_slots - 1)) {
 		struct ml_group *g;
 
 		if (gs->slots[i] == 0) {
 			g = &gs->groups[gs->n++];
-			*g = (struct ml_group){ .topic = topic, .partition = partition, .first = row, .last = ML_GROUP_END };
+			*g = (struct ml_group){
+				.topic = topic, .partition = partition, .first = row, .last = ML_GROUP_END
+			};
 			gs->slots[i] = gs->n;
 			return g;
 		}
@@ -86,7 +88,7 @@ ml_groups_make(struct ml_groups *gs, const struct ml_batch *b)
 size_t
 ml_group_room(const struct ml_groups *gs, const struct ml_group *g)
 {
-	size_t row = gs->row_bytes + gs->row_bytes / 16;	/* rows differ */
+	size_t row = gs->row_bytes + gs->row_bytes / 16; /* rows differ */
 
 	return row > ROOM_MAX / g->n_rows ? ROOM_MAX : row * g->n_rows;
 }

@@ -16,18 +16,18 @@
 struct ml_group {
 	const struct ml_topic *topic;
 	int32_t partition;
-	uint32_t first, last;	/* indexes into the batch's rows */
+	uint32_t first, last; /* indexes into the batch's rows */
 	uint32_t n_rows;
 };
 
 /* Zeroed is empty.  Keeps its memory from batch to batch. */
 struct ml_groups {
-	struct ml_group *groups;	/* n of them, in the order of their first rows */
+	struct ml_group *groups; /* n of them, in the order of their first rows */
 	uint32_t n;
-	uint32_t *next;		/* per row: the next one of its group, or ML_GROUP_END */
-	uint32_t *slots;	/* hash of groups: index + 1, 0 is free */
+	uint32_t *next;  /* per row: the next one of its group, or ML_GROUP_END */
+	uint32_t *slots; /* hash of groups: index + 1, 0 is free */
 	uint32_t cap_rows, n_slots;
-	size_t row_bytes;	/* of the last group's messages */
+	size_t row_bytes; /* of the last group's messages */
 };
 
 /* Sorts b's rows into groups; a row whose images have no column left belongs to none (protocols.md 2.1). */

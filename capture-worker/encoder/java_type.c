@@ -63,7 +63,7 @@ ml_java_code(const struct ml_column *c)
 	case ML_T_DATETIME:
 	case ML_T_TIMESTAMP:
 		return 93;
-	default:	/* YEAR, JSON, VECTOR */
+	default: /* YEAR, JSON, VECTOR */
 		return 12;
 	}
 }

@@ -46,7 +46,8 @@ bool_of(const struct ml_json *obj, const char *key, bool *v, struct ml_err *err)
 static int
 read_settings(struct settings *st, const struct ml_encoder_env *env, struct ml_arena *a, struct ml_err *err)
 {
-	static const char *const options[] = { [ML_LARGE_NONE] = "none", [ML_LARGE_HANDLE_KEY] = "handle-key-only",
+	static const char *const options[] = { [ML_LARGE_NONE] = "none",
+		[ML_LARGE_HANDLE_KEY] = "handle-key-only",
 		[ML_LARGE_CLAIM_CHECK] = "claim-check" };
 	const char *text = env->spec->sink_config_json, *option = "", *compression = "";
 	const struct ml_json *h = NULL, *codec = NULL;
@@ -66,18 +67,20 @@ read_settings(struct settings *st, const struct ml_encoder_env *env, struct ml_a
 		bool_of(h, "claim-check-raw-value", &st->raw, err) < 0 ||
 		bool_of(codec, "enable-tidb-extension", &st->tidb_extension, err) < 0)
 		return -1;
-	if (env->sink_uri != NULL &&
-		ml_uri_bool(env->sink_uri, "enable-tidb-extension", &st->tidb_extension, ML_ErrCodecInvalidConfig, err) < 0)
+	if (env->sink_uri != NULL && ml_uri_bool(env->sink_uri, "enable-tidb-extension", &st->tidb_extension,
+					     ML_ErrCodecInvalidConfig, err) < 0)
 		return -1;
 	while (option[0] != '\0' && i < 3 && strcmp(option, options[i]) != 0)
 		i++;
 	if (i == 3)
 		return ML_ERRF(err, ErrInvalidReplicaConfig, 0,
-			"invalid replica config, large message handle option %.40s is none of none, handle-key-only, claim-check", option);
+			"invalid replica config, large message handle option %.40s is none of none, handle-key-only, claim-check",
+			option);
 	st->option = (enum ml_large_option)i;
 	if (ml_compression_named(&st->compression, compression) < 0)
 		return ML_ERRF(err, ErrInvalidReplicaConfig, 0,
-			"invalid replica config, large message handle compression %.40s is none of none, lz4, snappy", compression);
+			"invalid replica config, large message handle compression %.40s is none of none, lz4, snappy",
+			compression);
 	return 0;
 }
 
@@ -97,13 +100,15 @@ check(const struct settings *st, const struct ml_encoder_env *env, const char *p
 	if (!open && !canal_json && strcmp(protocol, "simple") != 0)
 		return ML_ERRF(err, ErrInvalidReplicaConfig, 0,
 			"invalid replica config, large message handle is on, protocol is %s, but only open-protocol, canal-json and simple "
-			"have it", protocol);
+			"have it",
+			protocol);
 	if (st->option != ML_LARGE_CLAIM_CHECK)
 		return 0;
 	if (st->uri[0] == '\0')
 		return ML_ERR(err, ErrInvalidReplicaConfig, 0, "claim-check-storage-uri is empty for claim-check");
 	if (st->raw && open)
-		return ML_ERR(err, ErrInvalidReplicaConfig, 0, "claim-check-raw-value is not supported for open-protocol");
+		return ML_ERR(
+			err, ErrInvalidReplicaConfig, 0, "claim-check-raw-value is not supported for open-protocol");
 	return 0;
 }
 

@@ -17,8 +17,8 @@ enum ml_large_option { ML_LARGE_NONE, ML_LARGE_HANDLE_KEY, ML_LARGE_CLAIM_CHECK 
 
 struct ml_large {
 	enum ml_large_option option;
-	struct ml_compressor *compressor;	/* NULL: none */
-	struct ml_claim *claim;			/* CLAIM_CHECK only */
+	struct ml_compressor *compressor; /* NULL: none */
+	struct ml_claim *claim;           /* CLAIM_CHECK only */
 };
 
 /*

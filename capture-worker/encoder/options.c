@@ -168,7 +168,8 @@ csv_bool(json_object *csv, const char *key, bool *v, struct ml_err *err)
 	if (m == NULL)
 		return 0;
 	if (!json_object_is_type(m, json_type_boolean))
-		return ML_ERRF(err, ErrSinkInvalidConfig, 0, "sink config invalid: csv config %s is not a boolean", key);
+		return ML_ERRF(
+			err, ErrSinkInvalidConfig, 0, "sink config invalid: csv config %s is not a boolean", key);
 	*v = json_object_get_boolean(m);
 	return 0;
 }
@@ -218,7 +219,8 @@ ml_encoder_opts_read(struct ml_encoder_opts *opts, const struct ml_encoder_env *
 	if (parse_config(&sink, env->spec, err) < 0)
 		return -1;
 	kafka = member(sink, "kafka-config");
-	if (both_bool(member(kafka, "codec-config"), env->sink_uri, "enable-tidb-extension", &o.tidb_extension, err) < 0 ||
+	if (both_bool(member(kafka, "codec-config"), env->sink_uri, "enable-tidb-extension", &o.tidb_extension, err) <
+			0 ||
 		both_bool(sink, env->sink_uri, "only-output-updated-columns", &o.only_updated, err) < 0 ||
 		both_bool(sink, env->sink_uri, "content-compatible", &o.content_compatible, err) < 0 ||
 		config_bool(sink, "delete-only-output-handle-key-columns", &o.delete_handle_only, err) < 0 ||
@@ -270,8 +272,8 @@ both_text(json_object *obj, const struct ml_uri *uri, const char *key, char **v,
 
 /* One of two words; nothing is the first one. */
 static int
-both_choice(json_object *obj, const struct ml_uri *uri, const char *key, const char *first, const char *second, bool *is_second,
-	struct ml_err *err)
+both_choice(json_object *obj, const struct ml_uri *uri, const char *key, const char *first, const char *second,
+	bool *is_second, struct ml_err *err)
 {
 	char *v;
 	int rc = 0;
@@ -280,8 +282,8 @@ both_choice(json_object *obj, const struct ml_uri *uri, const char *key, const c
 		return -1;
 	*is_second = v != NULL && strcmp(v, second) == 0;
 	if (v != NULL && !*is_second && strcmp(v, first) != 0)
-		rc = ML_ERRF(err, ErrCodecInvalidConfig, 0, "codec invalid config: %s value could only be \"%s\" or \"%s\"", key,
-			first, second);
+		rc = ML_ERRF(err, ErrCodecInvalidConfig, 0,
+			"codec invalid config: %s value could only be \"%s\" or \"%s\"", key, first, second);
 	free(v);
 	return rc;
 }
@@ -294,7 +296,8 @@ read_avro(struct ml_avro_opts *o, const struct ml_encoder_env *env, json_object 
 
 	if (both_text(sink, uri, "schema-registry", &o->registry, err) < 0 ||
 		both_choice(codec, uri, "avro-decimal-handling-mode", "precise", "string", &o->decimal_text, err) < 0 ||
-		both_choice(codec, uri, "avro-bigint-unsigned-handling-mode", "long", "string", &o->bigint_text, err) < 0 ||
+		both_choice(codec, uri, "avro-bigint-unsigned-handling-mode", "long", "string", &o->bigint_text, err) <
+			0 ||
 		both_bool(codec, uri, "avro-enable-watermark", &o->watermark, err) < 0)
 		return -1;
 	if (member(kafka, "glue-schema-registry-config") != NULL)
@@ -302,8 +305,8 @@ read_avro(struct ml_avro_opts *o, const struct ml_encoder_env *env, json_object 
 	if (o->registry == NULL)
 		return ML_ERR(err, ErrCodecInvalidConfig, 0, "Avro protocol requires parameter \"schema-registry\"");
 	if (env->spec->force_replicate)
-		return ML_ERR(err, ErrCodecInvalidConfig, 0,
-			"force-replicate must be disabled, when using avro protocol");
+		return ML_ERR(
+			err, ErrCodecInvalidConfig, 0, "force-replicate must be disabled, when using avro protocol");
 	return 0;
 }
 
@@ -375,7 +378,8 @@ ml_encoder_raw_change_event(const Ml__ChangefeedSpec *spec, bool storage, bool *
 
 	if (parse_config(&sink, spec, err) < 0)
 		return -1;
-	rc = config_bool(member(sink, storage ? "cloud-storage-config" : "kafka-config"), "output-raw-change-event", &v, err);
+	rc = config_bool(
+		member(sink, storage ? "cloud-storage-config" : "kafka-config"), "output-raw-change-event", &v, err);
 	json_object_put(sink);
 	if (rc == 0)
 		*raw = v;

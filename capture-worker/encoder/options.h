@@ -12,26 +12,26 @@
 
 /* `[sink.csv]` (protocols.md 10.2). */
 struct ml_csv_opts {
-	char delimiter[4];	/* the fourth byte is there to be copied along */
-	uint8_t delimiter_len;	/* 1 to 3 */
-	char quote;		/* NUL: none, strings are escaped */
-	bool hex;		/* binary strings in hex, else base64 */
-	bool commit_ts;		/* include-commit-ts */
-	bool old_value;		/* output-old-value */
-	bool handle_key;	/* output-handle-key */
-	char *null;		/* text of NULL; heap, NUL-terminated */
+	char delimiter[4];     /* the fourth byte is there to be copied along */
+	uint8_t delimiter_len; /* 1 to 3 */
+	char quote;            /* NUL: none, strings are escaped */
+	bool hex;              /* binary strings in hex, else base64 */
+	bool commit_ts;        /* include-commit-ts */
+	bool old_value;        /* output-old-value */
+	bool handle_key;       /* output-handle-key */
+	char *null;            /* text of NULL; heap, NUL-terminated */
 };
 
 struct ml_encoder_opts {
-	bool tidb_extension;		/* enable-tidb-extension */
-	bool only_updated;		/* only-output-updated-columns, also when content_compatible is set */
-	bool content_compatible;	/* content-compatible */
-	bool delete_handle_only;	/* delete-only-output-handle-key-columns */
-	bool open_old_value;		/* open.output-old-value */
-	uint32_t max_batch_size;	/* rows per message, > 0 */
-	size_t max_message_bytes;	/* bytes of Length (protocols.md 4.2), the lower of env's and the configured value */
-	struct ml_csv_opts csv;		/* for storage only; its defaults elsewhere */
-	char *terminator;		/* of a row in storage; heap, may hold any bytes */
+	bool tidb_extension;      /* enable-tidb-extension */
+	bool only_updated;        /* only-output-updated-columns, also when content_compatible is set */
+	bool content_compatible;  /* content-compatible */
+	bool delete_handle_only;  /* delete-only-output-handle-key-columns */
+	bool open_old_value;      /* open.output-old-value */
+	uint32_t max_batch_size;  /* rows per message, > 0 */
+	size_t max_message_bytes; /* bytes of Length (protocols.md 4.2), the lower of env's and the configured value */
+	struct ml_csv_opts csv;   /* for storage only; its defaults elsewhere */
+	char *terminator;         /* of a row in storage; heap, may hold any bytes */
 	size_t terminator_len;
 };
 
@@ -46,10 +46,10 @@ void ml_encoder_opts_fini(struct ml_encoder_opts *opts);
 
 /* Of avro (protocols.md 8). */
 struct ml_avro_opts {
-	char *registry;		/* URL of the schema registry, as given; heap */
-	bool decimal_text;	/* avro-decimal-handling-mode=string */
-	bool bigint_text;	/* avro-bigint-unsigned-handling-mode=string */
-	bool watermark;		/* avro-enable-watermark, for tests of consumers */
+	char *registry;    /* URL of the schema registry, as given; heap */
+	bool decimal_text; /* avro-decimal-handling-mode=string */
+	bool bigint_text;  /* avro-bigint-unsigned-handling-mode=string */
+	bool watermark;    /* avro-enable-watermark, for tests of consumers */
 };
 
 /*
@@ -61,10 +61,10 @@ void ml_avro_opts_fini(struct ml_avro_opts *opts);
 
 /* Of simple (protocols.md 12). */
 struct ml_simple_opts {
-	bool avro;			/* encoding-format=avro */
-	bool bootstrap_all;		/* send-bootstrap-to-all-partition */
-	int64_t bootstrap_interval_s;	/* send-bootstrap-interval-in-sec; 0 or less: no BOOTSTRAP messages */
-	int64_t bootstrap_rows;		/* send-bootstrap-in-msg-count; the same */
+	bool avro;                    /* encoding-format=avro */
+	bool bootstrap_all;           /* send-bootstrap-to-all-partition */
+	int64_t bootstrap_interval_s; /* send-bootstrap-interval-in-sec; 0 or less: no BOOTSTRAP messages */
+	int64_t bootstrap_rows;       /* send-bootstrap-in-msg-count; the same */
 };
 
 /* ErrCodecInvalidConfig: an unknown encoding, a value of the wrong type, or send-all-bootstrap-at-start, which is not here. */

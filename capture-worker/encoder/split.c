@@ -61,11 +61,11 @@ same_txn(const struct ml_row *a, const struct ml_row *b)
 /* One unit: a table's rows of one transaction, rows[from..to), of which some are to be split. */
 struct unit {
 	int64_t table_id;
-	uint32_t n_rows;	/* places it has */
-	uint32_t n_out;		/* rows it becomes */
-	uint32_t placed;	/* places met so far */
-	uint32_t given;		/* rows of out given to them */
-	struct ml_row *out;	/* NULL: the order stays */
+	uint32_t n_rows;    /* places it has */
+	uint32_t n_out;     /* rows it becomes */
+	uint32_t placed;    /* places met so far */
+	uint32_t given;     /* rows of out given to them */
+	struct ml_row *out; /* NULL: the order stays */
 };
 
 /* One half of a split UPDATE. */

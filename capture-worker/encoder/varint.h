@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ML_UVARINT_MAX 10	/* bytes */
+#define ML_UVARINT_MAX 10 /* bytes */
 
 /* Bytes that v takes, 1 to ML_UVARINT_MAX. */
 static inline size_t

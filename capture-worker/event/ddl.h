@@ -5,13 +5,13 @@
 
 struct ml_ddl {
 	ml_ts commit_ts, start_ts;
-	int action;			/* TiDB's action code, protocols.md 2.9 */
-	struct ml_text query;		/* text to send */
-	struct ml_text db, table;	/* after the DDL; table empty for a database DDL */
-	struct ml_text pre_db, pre_table;	/* before it (RENAME, EXCHANGE PARTITION); empty if the same */
-	struct ml_schema *schema;	/* definition after it (DROP: the last one); NULL if unknown.  Pinned by the batch */
+	int action;                       /* TiDB's action code, protocols.md 2.9 */
+	struct ml_text query;             /* text to send */
+	struct ml_text db, table;         /* after the DDL; table empty for a database DDL */
+	struct ml_text pre_db, pre_table; /* before it (RENAME, EXCHANGE PARTITION); empty if the same */
+	struct ml_schema *schema; /* definition after it (DROP: the last one); NULL if unknown.  Pinned by the batch */
 	/* Definition before it: of the table itself, of the plain one of EXCHANGE PARTITION; NULL: none or unknown.  Pinned too. */
 	struct ml_schema *pre_schema;
-	struct ml_text charset, collation;	/* database DDL: its defaults */
+	struct ml_text charset, collation; /* database DDL: its defaults */
 };
 #endif

@@ -10,12 +10,12 @@
 #include "capture-worker/event/row.h"
 
 struct ml_msg {
-	const char *key;	/* NULL: null key; non-NULL with key_len 0: empty key.  Consumers see the difference */
+	const char *key; /* NULL: null key; non-NULL with key_len 0: empty key.  Consumers see the difference */
 	const char *value;
 	uint32_t key_len, value_len;
 	const struct ml_topic *topic;
-	struct ml_schema *schema;	/* of its first row; pinned by the batch; NULL for control messages */
-	ml_ts commit_ts;		/* of its last row */
+	struct ml_schema *schema; /* of its first row; pinned by the batch; NULL for control messages */
+	ml_ts commit_ts;          /* of its last row */
 	int32_t partition;
 	uint32_t rows;
 	/* The sink's own, unset before: its queue, and what the message belongs to there. */
@@ -32,7 +32,7 @@ struct ml_out {
 	char *start, *p, *end;
 };
 
-void ml_out_grow(struct ml_out *o, size_t n);	/* room for n more bytes */
+void ml_out_grow(struct ml_out *o, size_t n); /* room for n more bytes */
 
 static inline void
 ml_out_begin(struct ml_out *o, struct ml_arena *a)

@@ -14,10 +14,10 @@
 #include "common/base/buf.h"
 
 struct ml_pattern {
-	bool star;		/* "*": everything */
-	char *literal;		/* compared byte by byte, or ASCII case-insensitively; NULL: regexp */
+	bool star;     /* "*": everything */
+	char *literal; /* compared byte by byte, or ASCII case-insensitively; NULL: regexp */
 	size_t literal_len;
-	bool fold;		/* literal: ignore case */
+	bool fold; /* literal: ignore case */
 	pcre2_code *code;
 };
 
@@ -206,7 +206,8 @@ parse_glob(struct ml_pattern *p, const char **s, bool case_sensitive, char *why,
 			}
 			if (alnum(c)) {
 				fail(why, why_size,
-					"cannot escape a letter or number (\\%c), it is reserved for future extension", c);
+					"cannot escape a letter or number (\\%c), it is reserved for future extension",
+					c);
 				goto out;
 			}
 			put_literal(&re, c);
@@ -395,7 +396,8 @@ match_literal(const struct ml_pattern *p, const char *name, size_t len, enum ml_
 		return true;
 	if (p->literal == NULL)
 		return false;
-	if (len != p->literal_len || (p->fold ? strncasecmp(name, p->literal, len) : memcmp(name, p->literal, len)) != 0)
+	if (len != p->literal_len ||
+		(p->fold ? strncasecmp(name, p->literal, len) : memcmp(name, p->literal, len)) != 0)
 		*found = ML_FOUND_NO;
 	return true;
 }

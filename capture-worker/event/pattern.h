@@ -19,7 +19,8 @@ struct ml_pattern;
  */
 int ml_pattern_parse(struct ml_pattern **out, const char **s, bool case_sensitive, char *why, size_t why_size);
 /* A regular expression in RE2's syntax that is searched anywhere; reasons as above. */
-int ml_pattern_regexp(struct ml_pattern **out, const char *s, size_t len, bool case_sensitive, char *why, size_t why_size);
+int ml_pattern_regexp(
+	struct ml_pattern **out, const char *s, size_t len, bool case_sensitive, char *why, size_t why_size);
 void ml_pattern_free(struct ml_pattern *p);
 
 enum ml_found { ML_FOUND_NO, ML_FOUND_YES, ML_FOUND_UNKNOWN };
@@ -29,6 +30,7 @@ enum ml_found ml_pattern_match(const struct ml_pattern *p, const char *name, siz
 struct ml_pattern_scratch;
 struct ml_pattern_scratch *ml_pattern_scratch_new(void);
 void ml_pattern_scratch_free(struct ml_pattern_scratch *x);
-enum ml_found ml_pattern_match_in(const struct ml_pattern *p, const char *name, size_t len, struct ml_pattern_scratch *x);
-bool ml_pattern_is_star(const struct ml_pattern *p);	/* written exactly "*" */
+enum ml_found ml_pattern_match_in(
+	const struct ml_pattern *p, const char *name, size_t len, struct ml_pattern_scratch *x);
+bool ml_pattern_is_star(const struct ml_pattern *p); /* written exactly "*" */
 #endif

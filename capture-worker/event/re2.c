@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_REPEAT = 1000, MAX_DEPTH = 200 };	/* RE2's bound on {n}; PCRE2's own on brackets is 250 */
+enum { MAX_REPEAT = 1000, MAX_DEPTH = 200 }; /* RE2's bound on {n}; PCRE2's own on brackets is 250 */
 
 struct scan {
 	const char *p, *end;
@@ -37,7 +37,10 @@ is_octal(char c)
 static int
 hex(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 static void
@@ -110,7 +113,10 @@ escape(struct scan *sc, bool in_class)
 	}
 	e = *sc->p++;
 	switch (e) {
-	case 'd': case 'D': case 'w': case 'W':
+	case 'd':
+	case 'D':
+	case 'w':
+	case 'W':
 		ml_buf_printf(sc->out, "\\%c", e);
 		return 0;
 	/* RE2's \s has no vertical tab, PCRE2's has. */
@@ -121,17 +127,37 @@ escape(struct scan *sc, bool in_class)
 	case 'S':
 		ml_buf_puts(sc->out, in_class ? "\\S\\x0b" : "[^\\t\\n\\f\\r ]");
 		return 0;
-	case 'p': case 'P':
+	case 'p':
+	case 'P':
 		return property(sc, e, from);
 	case 'x':
 		return hex_escape(sc, from);
-	case 'a': put_code_point(sc, 7); return 0;
-	case 'f': put_code_point(sc, 12); return 0;
-	case 't': put_code_point(sc, 9); return 0;
-	case 'n': put_code_point(sc, 10); return 0;
-	case 'r': put_code_point(sc, 13); return 0;
-	case 'v': put_code_point(sc, 11); return 0;
-	case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7':
+	case 'a':
+		put_code_point(sc, 7);
+		return 0;
+	case 'f':
+		put_code_point(sc, 12);
+		return 0;
+	case 't':
+		put_code_point(sc, 9);
+		return 0;
+	case 'n':
+		put_code_point(sc, 10);
+		return 0;
+	case 'r':
+		put_code_point(sc, 13);
+		return 0;
+	case 'v':
+		put_code_point(sc, 11);
+		return 0;
+	case '0':
+	case '1':
+	case '2':
+	case '3':
+	case '4':
+	case '5':
+	case '6':
+	case '7':
 		/* "\1" alone would be a back-reference; "\12" and "\0" are octal. */
 		if (e != '0' && (sc->p == sc->end || !is_octal(*sc->p)))
 			break;
@@ -151,11 +177,10 @@ escape(struct scan *sc, bool in_class)
 }
 
 /* "[...]"; sc->p is at the '['. */
-static int
-class(struct scan *sc)
+static int class(struct scan *sc)
 {
-	static const char *const names[] = { "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print",
-		"punct", "space", "upper", "word", "xdigit" };
+	static const char *const names[] = { "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower",
+		"print", "punct", "space", "upper", "word", "xdigit" };
 	const char *from = sc->p++;
 
 	ml_buf_putc(sc->out, '[');
@@ -170,7 +195,7 @@ class(struct scan *sc)
 			if (escape(sc, true) != 0)
 				return -1;
 			if (set && sc->p < sc->end && *sc->p == '-') {
-				ml_buf_puts(sc->out, "\\-");	/* behind a set a hyphen is only itself */
+				ml_buf_puts(sc->out, "\\-"); /* behind a set a hyphen is only itself */
 				sc->p++;
 			}
 			continue;
@@ -184,7 +209,7 @@ class(struct scan *sc)
 			close = memmem(name, (size_t)(sc->end - name), ":]", 2);
 			for (size_t i = 0; close != NULL && i < sizeof(names) / sizeof(names[0]); i++)
 				known |= strlen(names[i]) == (size_t)(close - name) &&
-					memcmp(names[i], name, (size_t)(close - name)) == 0;
+					 memcmp(names[i], name, (size_t)(close - name)) == 0;
 			if (close != NULL && !known) {
 				sc->p = close + 1;
 				return bad(sc, "invalid character class range", name - 2);
@@ -228,7 +253,7 @@ group(struct scan *sc, bool *opened)
 		if (sc->p == sc->end || *sc->p != '>' || sc->p == name)
 			return bad(sc, "invalid named capture", from);
 		sc->p++;
-		ml_buf_puts(sc->out, "(?:");	/* nobody asks for captures, and names might clash */
+		ml_buf_puts(sc->out, "(?:"); /* nobody asks for captures, and names might clash */
 		return 0;
 	}
 	ml_buf_puts(sc->out, "(?");
@@ -289,8 +314,8 @@ int
 ml_re2_to_pcre2(struct ml_buf *out, const char *s, size_t len, char *why, size_t why_size)
 {
 	struct scan sc = { .p = s, .end = s + len, .out = out, .why = why, .why_size = why_size };
-	const char *repeat = NULL;	/* where the repetition just read began; one more may not follow */
-	bool atom = false;		/* something that can be repeated stands before */
+	const char *repeat = NULL; /* where the repetition just read began; one more may not follow */
+	bool atom = false;         /* something that can be repeated stands before */
 	int depth = 0, least, most;
 
 	while (sc.p < sc.end) {
@@ -318,7 +343,8 @@ ml_re2_to_pcre2(struct ml_buf *out, const char *s, size_t len, char *why, size_t
 		atom = true;
 		switch (*sc.p) {
 		case '\\':
-			if (sc.end - sc.p >= 2 && (sc.p[1] == 'A' || sc.p[1] == 'b' || sc.p[1] == 'B' || sc.p[1] == 'z')) {
+			if (sc.end - sc.p >= 2 &&
+				(sc.p[1] == 'A' || sc.p[1] == 'b' || sc.p[1] == 'B' || sc.p[1] == 'z')) {
 				ml_buf_put(out, sc.p, 2);
 				sc.p += 2;
 			} else if (sc.end - sc.p >= 2 && sc.p[1] == 'Q') {

@@ -40,8 +40,9 @@ parse_rule(struct rule *r, const char *s, bool case_sensitive, char *why, size_t
 	if (ml_pattern_parse(&r->db, &s, case_sensitive, why, why_size) != 0)
 		return -1;
 	if (*s != '.') {
-		snprintf(why, why_size, *s == '\0' ? "wrong table pattern" :
-			"syntax error: missing '.' between schema and table patterns");
+		snprintf(why, why_size,
+			*s == '\0' ? "wrong table pattern"
+				   : "syntax error: missing '.' between schema and table patterns");
 		return -1;
 	}
 	s++;
@@ -84,9 +85,9 @@ add_line(struct ml_rules *r, const char *line, size_t len, bool case_sensitive, 
 			free(copy);
 			return rc;
 		}
-		snprintf(text, sizeof(text), strcmp(at.file, "<cmdline>") == 0 ?
-			"importing filter files is not allowed here" :
-			"importing filter files recursively is not allowed");
+		snprintf(text, sizeof(text),
+			strcmp(at.file, "<cmdline>") == 0 ? "importing filter files is not allowed here"
+							  : "importing filter files recursively is not allowed");
 		rc = -1;
 	} else {
 		rc = parse_rule(&rule, copy, case_sensitive, text, sizeof(text));
@@ -144,8 +145,8 @@ import_file(struct ml_rules *r, const char *path, bool case_sensitive, char *why
 }
 
 int
-ml_rules_new(struct ml_rules **out, char *const *lines, size_t n, bool case_sensitive, bool allow_import,
-	struct ml_err *err)
+ml_rules_new(
+	struct ml_rules **out, char *const *lines, size_t n, bool case_sensitive, bool allow_import, struct ml_err *err)
 {
 	static const struct place cmdline = { "<cmdline>", 1 };
 	struct ml_rules *r = calloc(1, sizeof(*r));
@@ -155,7 +156,8 @@ ml_rules_new(struct ml_rules **out, char *const *lines, size_t n, bool case_sens
 	if (r == NULL)
 		return ML_ERR(err, ErrNoMemory, 0, "reading filter rules");
 	for (size_t i = 0; i < n; i++) {
-		if (add_line(r, lines[i], strlen(lines[i]), case_sensitive, allow_import, cmdline, why, sizeof(why)) == 0)
+		if (add_line(r, lines[i], strlen(lines[i]), case_sensitive, allow_import, cmdline, why, sizeof(why)) ==
+			0)
 			continue;
 		ml_buf_putc(&all, '[');
 		for (size_t j = 0; j < n; j++) {

@@ -220,9 +220,9 @@ full_text(struct ml_schema *s, struct ml_column *c)
 		break;
 	case ML_T_FLOAT:
 	case ML_T_DOUBLE:
-		n = c->decimal >= 0 && c->flen > 0 ?
-			(size_t)snprintf(buf, sizeof(buf), "%s(%d,%d)", name, c->flen, c->decimal) :
-			(size_t)snprintf(buf, sizeof(buf), "%s", name);
+		n = c->decimal >= 0 && c->flen > 0
+			    ? (size_t)snprintf(buf, sizeof(buf), "%s(%d,%d)", name, c->flen, c->decimal)
+			    : (size_t)snprintf(buf, sizeof(buf), "%s", name);
 		break;
 	case ML_T_DECIMAL:
 		n = (size_t)snprintf(buf, sizeof(buf), "decimal(%d,%d)", c->flen > 0 ? c->flen : 10,
@@ -231,21 +231,21 @@ full_text(struct ml_schema *s, struct ml_column *c)
 	case ML_T_STRING:
 	case ML_T_VARCHAR:
 	case ML_T_VARSTRING:
-		n = c->flen >= 0 ? (size_t)snprintf(buf, sizeof(buf), "%s(%d)", name, c->flen) :
-				   (size_t)snprintf(buf, sizeof(buf), "%s", name);
+		n = c->flen >= 0 ? (size_t)snprintf(buf, sizeof(buf), "%s(%d)", name, c->flen)
+				 : (size_t)snprintf(buf, sizeof(buf), "%s", name);
 		break;
 	case ML_T_DATETIME:
 	case ML_T_TIMESTAMP:
 	case ML_T_TIME:
-		n = c->decimal > 0 ? (size_t)snprintf(buf, sizeof(buf), "%s(%d)", name, c->decimal) :
-				     (size_t)snprintf(buf, sizeof(buf), "%s", name);
+		n = c->decimal > 0 ? (size_t)snprintf(buf, sizeof(buf), "%s(%d)", name, c->decimal)
+				   : (size_t)snprintf(buf, sizeof(buf), "%s", name);
 		break;
 	case ML_T_YEAR:
 		n = (size_t)snprintf(buf, sizeof(buf), "year(4)");
 		break;
 	case ML_T_VECTOR:
-		n = c->flen > 0 ? (size_t)snprintf(buf, sizeof(buf), "vector(%d)", c->flen) :
-				  (size_t)snprintf(buf, sizeof(buf), "vector");
+		n = c->flen > 0 ? (size_t)snprintf(buf, sizeof(buf), "vector(%d)", c->flen)
+				: (size_t)snprintf(buf, sizeof(buf), "vector");
 		break;
 	default:
 		n = (size_t)snprintf(buf, sizeof(buf), "%s", name);
@@ -259,7 +259,7 @@ static bool
 is_integer(const struct ml_column *c)
 {
 	return c->type == ML_T_TINY || c->type == ML_T_SHORT || c->type == ML_T_INT24 || c->type == ML_T_LONG ||
-		c->type == ML_T_LONGLONG;
+	       c->type == ML_T_LONGLONG;
 }
 
 /* May this index serve as handle key without being the primary key? */

@@ -7,7 +7,7 @@
 
 struct ml_topic {
 	struct ml_text name;
-	atomic_int partitions;	/* > 0; the sink may raise it from its own thread */
-	void *sink;		/* the sink's own handle (rd_kafka_topic_t); set by it in open_topic */
+	atomic_int partitions; /* > 0; the sink may raise it from its own thread */
+	void *sink;            /* the sink's own handle (rd_kafka_topic_t); set by it in open_topic */
 };
 #endif

@@ -15,7 +15,7 @@
 static const struct {
 	const char *key;
 	uint8_t op;
-	bool before;	/* the old row */
+	bool before; /* the old row */
 } places[] = {
 	{ "ignore-insert-value-expr", ML_OP_INSERT, false },
 	{ "ignore-update-old-value-expr", ML_OP_UPDATE, true },
@@ -29,8 +29,8 @@ struct rule {
 	struct ml_event_set set;
 	struct ml_pattern **sql;
 	size_t n_sql;
-	struct ml_parsed *exprs[N_PLACES];	/* NULL: none */
-	const char **columns;			/* ignore-update-only-columns; in the filter's arena */
+	struct ml_parsed *exprs[N_PLACES]; /* NULL: none */
+	const char **columns;              /* ignore-update-only-columns; in the filter's arena */
 	size_t n_columns;
 };
 
@@ -46,16 +46,16 @@ struct ml_event_filter {
 /* All that applies to one definition of a table: its schema's `events`. */
 struct table {
 	const struct ml_event_filter *owner;
-	bool idle;		/* nothing does */
-	uint8_t ops;		/* ignored as a whole */
+	bool idle;   /* nothing does */
+	uint8_t ops; /* ignored as a whole */
 	uint32_t n_tests, n_only;
 	struct test {
 		struct ml_expr *e;
 		struct ml_expr_quick quick;
 		uint8_t op;
 		bool before, is_quick;
-	} *tests;
-	bool **only;		/* for each rule with ignore-update-only-columns: may this column change? */
+	} * tests;
+	bool **only; /* for each rule with ignore-update-only-columns: may this column change? */
 	uint16_t n_columns;
 };
 
@@ -84,14 +84,16 @@ read_sql(struct rule *r, const struct ml_json_strs *list, struct ml_err *err)
 		return ML_ERR(err, ErrNoMemory, 0, "making an event filter");
 	for (size_t i = 0; i < list->n; i++) {
 		if (ml_pattern_regexp(&r->sql[i], list->v[i], strlen(list->v[i]), false, why, sizeof(why)) < 0)
-			return ML_ERRF(err, ErrFilterRuleInvalid, 0, "filter rule is invalid [%.300s]: %s", list->v[i], why);
+			return ML_ERRF(
+				err, ErrFilterRuleInvalid, 0, "filter rule is invalid [%.300s]: %s", list->v[i], why);
 		r->n_sql++;
 	}
 	return 0;
 }
 
 static int
-read_rule(struct ml_event_filter *f, struct rule *r, const struct ml_json *from, bool case_sensitive, struct ml_err *err)
+read_rule(
+	struct ml_event_filter *f, struct rule *r, const struct ml_json *from, bool case_sensitive, struct ml_err *err)
 {
 	struct {
 		struct ml_json_strs matcher, events, sql, columns;
@@ -110,7 +112,8 @@ read_rule(struct ml_event_filter *f, struct rule *r, const struct ml_json *from,
 
 	if (ml_json_decode(from, "", fields, sizeof(fields) / sizeof(fields[0]), &in, &f->a, err) < 0)
 		return -1;
-	if (ml_rules_new(&r->matcher, (char *const *)(uintptr_t)in.matcher.v, in.matcher.n, case_sensitive, false, err) < 0)
+	if (ml_rules_new(
+		    &r->matcher, (char *const *)(uintptr_t)in.matcher.v, in.matcher.n, case_sensitive, false, err) < 0)
 		return -1;
 	for (size_t i = 0; i < in.events.n; i++)
 		if (!ml_event_set_add(&r->set, in.events.v[i]))
@@ -132,8 +135,8 @@ read_rule(struct ml_event_filter *f, struct rule *r, const struct ml_json *from,
 }
 
 int
-ml_event_filter_new(struct ml_event_filter **out, const Ml__ChangefeedSpec *spec, const struct ml_tz *tz, const char *object,
-	struct ml_err *err)
+ml_event_filter_new(struct ml_event_filter **out, const Ml__ChangefeedSpec *spec, const struct ml_tz *tz,
+	const char *object, struct ml_err *err)
 {
 	const char *text = spec->replica_config_json;
 	const struct ml_json *list, *e;
@@ -209,8 +212,8 @@ ml_event_filter_ddl(const struct ml_event_filter *f, const struct ml_ddl *ddl)
 	for (size_t i = 0; i < f->n; i++) {
 		const struct rule *r = &f->rules[i];
 
-		if (!(table.len > 0 ? ml_rules_match(r->matcher, db.s, db.len, table.s, table.len) :
-				      ml_rules_match_db(r->matcher, db.s, db.len)))
+		if (!(table.len > 0 ? ml_rules_match(r->matcher, db.s, db.len, table.s, table.len)
+				    : ml_rules_match_db(r->matcher, db.s, db.len)))
 			continue;
 		if (ml_event_set_has(&r->set, ddl->action))
 			return true;
@@ -257,8 +260,9 @@ only_columns(const struct ml_event_filter *f, const struct rule *r, const struct
 		int c = ml_schema_column(s, r->columns[i], strlen(r->columns[i]));
 
 		if (c < 0) {
-			ml_warn(f->object, "ignore-update-only-columns names a column that is not in the table table=%s column=%s", s->qname.s,
-				r->columns[i]);
+			ml_warn(f->object,
+				"ignore-update-only-columns names a column that is not in the table table=%s column=%s",
+				s->qname.s, r->columns[i]);
 			continue;
 		}
 		may[c] = any = true;
@@ -373,8 +377,8 @@ judge(const struct table *t, const struct ml_row *row, struct ml_err *err)
 
 		if (x->op != row->op)
 			continue;
-		rc = x->is_quick && image[x->quick.column].kind != ML_D_ABSENT ? ml_expr_quick_is_one(&x->quick, image) :
-										  ml_expr_is_one(x->e, image, err);
+		rc = x->is_quick && image[x->quick.column].kind != ML_D_ABSENT ? ml_expr_quick_is_one(&x->quick, image)
+									       : ml_expr_is_one(x->e, image, err);
 		if (rc != 0)
 			return rc;
 	}

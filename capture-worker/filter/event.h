@@ -18,8 +18,8 @@ struct ml_tz;
  * From filter.event-filters of spec->replica_config_json; *out NULL if there are none.  tz (the server's; NULL: UTC) and object
  * (for logs) outlive the filter.  ErrFilterRuleInvalid, ErrInvalidIgnoreEventType, ErrInvalidFilterExpression.
  */
-int ml_event_filter_new(struct ml_event_filter **out, const Ml__ChangefeedSpec *spec, const struct ml_tz *tz, const char *object,
-	struct ml_err *err);
+int ml_event_filter_new(struct ml_event_filter **out, const Ml__ChangefeedSpec *spec, const struct ml_tz *tz,
+	const char *object, struct ml_err *err);
 void ml_event_filter_free(struct ml_event_filter *f);
 /* Does it look at rows at all?  f may be NULL here and below: nothing is left out then. */
 bool ml_event_filter_wants_rows(const struct ml_event_filter *f);

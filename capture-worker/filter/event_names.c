@@ -6,8 +6,8 @@
 
 static const struct {
 	const char *name;
-	uint8_t actions[3];	/* up to a 0 */
-	bool alter;		/* "alter table" covers it */
+	uint8_t actions[3]; /* up to a 0 */
+	bool alter;         /* "alter table" covers it */
 } kinds[] = {
 	{ "create schema", { 1 }, false },
 	{ "create database", { 1 }, false },
@@ -58,8 +58,13 @@ add(struct ml_event_set *set, size_t kind)
 bool
 ml_event_set_add(struct ml_event_set *set, const char *name)
 {
-	static const struct { const char *name; uint8_t ops; } rows[] = {
-		{ "insert", 1 << ML_OP_INSERT }, { "update", 1 << ML_OP_UPDATE }, { "delete", 1 << ML_OP_DELETE },
+	static const struct {
+		const char *name;
+		uint8_t ops;
+	} rows[] = {
+		{ "insert", 1 << ML_OP_INSERT },
+		{ "update", 1 << ML_OP_UPDATE },
+		{ "delete", 1 << ML_OP_DELETE },
 		{ "all dml", 1 << ML_OP_INSERT | 1 << ML_OP_UPDATE | 1 << ML_OP_DELETE },
 	};
 

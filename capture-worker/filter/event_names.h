@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 struct ml_event_set {
-	uint64_t actions[2];	/* of DDLs: bit = TiDB's action code (protocols.md 2.9) */
-	uint8_t ops;		/* of rows: bit = enum ml_op */
+	uint64_t actions[2]; /* of DDLs: bit = TiDB's action code (protocols.md 2.9) */
+	uint8_t ops;         /* of rows: bit = enum ml_op */
 };
 
 /* Adds what name stands for; false for an unknown one.  Names are matched exactly. */

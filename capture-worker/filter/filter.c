@@ -8,7 +8,7 @@
 
 struct ml_filter {
 	struct ml_rules *rules;
-	uint64_t *ignored;	/* start-ts, sorted */
+	uint64_t *ignored; /* start-ts, sorted */
 	size_t n_ignored;
 };
 
@@ -64,8 +64,9 @@ ml_filter_free(struct ml_filter *f)
 bool
 ml_filter_system_db(const char *db, size_t len)
 {
-	static const char *const names[] = { "mysql", "information_schema", "performance_schema", "sys", "metrics_schema",
-		"inspection_schema", "dm_heartbeat", "tidb_cdc", "lightning_task_info", "workload_schema" };
+	static const char *const names[] = { "mysql", "information_schema", "performance_schema", "sys",
+		"metrics_schema", "inspection_schema", "dm_heartbeat", "tidb_cdc", "lightning_task_info",
+		"workload_schema" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strlen(names[i]) == len && strncasecmp(names[i], db, len) == 0)
@@ -96,7 +97,7 @@ static bool
 action_is_sent(int action)
 {
 	static const uint64_t low = 0x0000fffeull | 0x07fe0000ull | 1ull << 32 | 1ull << 33 | 1ull << 37 | 1ull << 38 |
-		1ull << 41 | 1ull << 42 | 1ull << 47 | 1ull << 60 | 1ull << 61;
+				    1ull << 41 | 1ull << 42 | 1ull << 47 | 1ull << 60 | 1ull << 61;
 
 	if (action >= 64)
 		return action == 64 || action == 65 || action == 67 || action == 71 || action == 72;

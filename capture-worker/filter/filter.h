@@ -24,5 +24,5 @@ bool ml_filter_ignores_txn(const struct ml_filter *f, uint64_t start_ts);
  */
 struct ml_ddl;
 bool ml_filter_ddl(const struct ml_filter *f, const struct ml_ddl *ddl);
-bool ml_filter_system_db(const char *db, size_t len);	/* mysql, information_schema, performance_schema, sys, ... */
+bool ml_filter_system_db(const char *db, size_t len); /* mysql, information_schema, performance_schema, sys, ... */
 #endif

@@ -49,7 +49,8 @@ partial(struct ml_rows *r, struct ml_err *err, unsigned n)
 	if (err == NULL)
 		return -1;
 	r->where(r->where_arg, at, sizeof(at));
-	return ML_ERR(err, ErrMySQLRowImagePartial, 0, at, schema->qname.s != NULL ? schema->qname.s : "?", n, r->dec->n_columns);
+	return ML_ERR(err, ErrMySQLRowImagePartial, 0, at, schema->qname.s != NULL ? schema->qname.s : "?", n,
+		r->dec->n_columns);
 }
 
 /* Columns of the bitmap that are present; what lies behind the last column's bit does not count. */
@@ -90,7 +91,8 @@ unpack(struct ml_rows *r, const uint8_t *p, const uint8_t *end)
 }
 
 int
-ml_rows_open(struct ml_rows *r, struct ml_rowdec *dec, uint8_t type, const uint8_t *body, size_t len, struct ml_err *err)
+ml_rows_open(
+	struct ml_rows *r, struct ml_rowdec *dec, uint8_t type, const uint8_t *body, size_t len, struct ml_err *err)
 {
 	static const uint8_t ops[3] = { ML_OP_INSERT, ML_OP_UPDATE, ML_OP_DELETE };
 	bool v2 = (type >= ML_EV_WRITE_V2 && type <= ML_EV_DELETE_V2) || type == ML_EV_PARTIAL_UPDATE;
@@ -104,8 +106,10 @@ ml_rows_open(struct ml_rows *r, struct ml_rowdec *dec, uint8_t type, const uint8
 	r->partial_json = type == ML_EV_PARTIAL_UPDATE;
 	if (!ml_is_rows_event(type))
 		return corrupt(r, err, "not a rows event");
-	r->op = r->partial_json ? ML_OP_UPDATE : ops[compressed ? type - ML_EV_WRITE_COMPRESSED : v2 ? type - ML_EV_WRITE_V2 :
-		type - ML_EV_WRITE_V1];
+	r->op = r->partial_json ? ML_OP_UPDATE
+				: ops[compressed ? type - ML_EV_WRITE_COMPRESSED
+					  : v2   ? type - ML_EV_WRITE_V2
+						 : type - ML_EV_WRITE_V1];
 	ml_rd_bytes(&rd, 8);
 	if (v2) {
 		unsigned extra = (unsigned)ml_rd_le(&rd, 2);
@@ -431,13 +435,13 @@ decode_value(const struct ml_coldec *cd, struct ml_colenv *env, struct ml_datum 
 
 /* A JSON value of an after image that is told as n bytes of changes to the one of the before image. */
 static bool
-patch_json(const struct ml_coldec *cd, struct ml_rowdec *dec, unsigned json, struct ml_datum *d, const struct ml_datum *before,
-		const uint8_t *p, size_t n)
+patch_json(const struct ml_coldec *cd, struct ml_rowdec *dec, unsigned json, struct ml_datum *d,
+	const struct ml_datum *before, const uint8_t *p, size_t n)
 {
 	const uint8_t *doc;
 	size_t len;
 
-	if (n == 0) {	/* nothing changed */
+	if (n == 0) { /* nothing changed */
 		*d = *before;
 		return true;
 	}
@@ -455,7 +459,7 @@ patch_json(const struct ml_coldec *cd, struct ml_rowdec *dec, unsigned json, str
  */
 static const uint8_t *
 decode_image(const struct ml_rows *r, int image, const uint8_t *p, const uint8_t *end, struct ml_datum *datums,
-		const struct ml_datum *before)
+	const struct ml_datum *before)
 {
 	struct ml_rowdec *dec = r->dec;
 	const uint8_t *present = r->present[image], *nulls, *diff = NULL;
@@ -569,7 +573,7 @@ find_stop(const struct ml_rows *r, const struct ml_rows_want *want)
 		p = next;
 		n++;
 	} while (p < r->end && (want->max_rows == 0 || n < want->max_rows) &&
-			(want->max_bytes == 0 || (size_t)(p - r->p) < want->max_bytes));
+		 (want->max_bytes == 0 || (size_t)(p - r->p) < want->max_bytes));
 	return p;
 }
 

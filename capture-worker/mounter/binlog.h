@@ -17,13 +17,20 @@
 
 /* Types of the common header that ml_rows_open takes. */
 enum ml_rows_type {
-	ML_EV_WRITE_V1 = 23, ML_EV_UPDATE_V1 = 24, ML_EV_DELETE_V1 = 25,
-	ML_EV_WRITE_V2 = 30, ML_EV_UPDATE_V2 = 31, ML_EV_DELETE_V2 = 32, ML_EV_PARTIAL_UPDATE = 39,
-	ML_EV_WRITE_COMPRESSED = 166, ML_EV_UPDATE_COMPRESSED = 167, ML_EV_DELETE_COMPRESSED = 168,
+	ML_EV_WRITE_V1 = 23,
+	ML_EV_UPDATE_V1 = 24,
+	ML_EV_DELETE_V1 = 25,
+	ML_EV_WRITE_V2 = 30,
+	ML_EV_UPDATE_V2 = 31,
+	ML_EV_DELETE_V2 = 32,
+	ML_EV_PARTIAL_UPDATE = 39,
+	ML_EV_WRITE_COMPRESSED = 166,
+	ML_EV_UPDATE_COMPRESSED = 167,
+	ML_EV_DELETE_COMPRESSED = 168,
 };
 
-#define ML_ROWS_STMT_END 0x0001u	/* flags: last rows event of the statement */
-#define ML_TABLE_ID_DUMMY 0x00FFFFFFu	/* an event with this id only ends the statement: not for ml_rows_open */
+#define ML_ROWS_STMT_END 0x0001u      /* flags: last rows event of the statement */
+#define ML_TABLE_ID_DUMMY 0x00FFFFFFu /* an event with this id only ends the statement: not for ml_rows_open */
 
 static inline bool
 ml_is_rows_event(uint8_t type)
@@ -43,16 +50,16 @@ struct ml_inflate;
 /* An event being read, with buffers that are kept from event to event.  One per source. */
 struct ml_rows {
 	struct ml_rowdec *dec;
-	const uint8_t *p, *end;		/* rows not read yet */
-	uint8_t type;			/* of the event */
-	uint8_t op;			/* enum ml_op */
-	bool partial_json;		/* PARTIAL_UPDATE */
-	bool full_before, full_after;	/* every column is present in that image */
-	const uint8_t *present[2];	/* bitmaps of the before and after image */
+	const uint8_t *p, *end;       /* rows not read yet */
+	uint8_t type;                 /* of the event */
+	uint8_t op;                   /* enum ml_op */
+	bool partial_json;            /* PARTIAL_UPDATE */
+	bool full_before, full_after; /* every column is present in that image */
+	const uint8_t *present[2];    /* bitmaps of the before and after image */
 	uint16_t n_present[2];
-	uint8_t *plain;			/* rows of a compressed event; heap */
+	uint8_t *plain; /* rows of a compressed event; heap */
 	size_t plain_cap;
-	struct ml_inflate *inflate;	/* NULL until the first compressed event */
+	struct ml_inflate *inflate; /* NULL until the first compressed event */
 	void (*where)(void *arg, char *buf, size_t size);
 	void *where_arg;
 };
@@ -66,13 +73,14 @@ void ml_rows_fini(struct ml_rows *r);
  * end or another one is opened.  -1: ErrMySQLEventCorrupt; ErrMySQLRowImagePartial when columns are missing that the other
  * image does not supply (an after image may leave out unchanged columns: FULL_NODUP).
  */
-int ml_rows_open(struct ml_rows *r, struct ml_rowdec *dec, uint8_t type, const uint8_t *body, size_t len, struct ml_err *err);
+int ml_rows_open(
+	struct ml_rows *r, struct ml_rowdec *dec, uint8_t type, const uint8_t *body, size_t len, struct ml_err *err);
 
 struct ml_rows_want {
 	ml_ts commit_ts, start_ts;
-	bool values;		/* false: rows are walked and counted into b->n_changes, none is built */
-	uint32_t max_rows;	/* stop when this call has added so many; 0: no limit */
-	size_t max_bytes;	/* stop when this call has read so many bytes of the event (it always reads a row); 0: no limit */
+	bool values;       /* false: rows are walked and counted into b->n_changes, none is built */
+	uint32_t max_rows; /* stop when this call has added so many; 0: no limit */
+	size_t max_bytes; /* stop when this call has read so many bytes of the event (it always reads a row); 0: no limit */
 };
 
 /*

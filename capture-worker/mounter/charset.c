@@ -15,12 +15,12 @@ enum { I_UTF8MB4 = 1, I_UTF8MB3 = 2, I_UCS2 = 37, I_UTF16 = 38, I_UTF32 = 40 };
 
 struct ml_charconv {
 	const struct ml_charset *cs;
-	iconv_t cd;	/* MULTI */
-	const struct ml_cs_override *over;	/* MULTI: sequences that are not iconv's; NULL: none */
+	iconv_t cd;                        /* MULTI */
+	const struct ml_cs_override *over; /* MULTI: sequences that are not iconv's; NULL: none */
 	unsigned n_over;
-	uint8_t three_byte_lead;	/* byte that begins three-byte sequences, where there are overrides; else 0 */
-	bool kana;	/* bytes A1-DF stand alone */
-	char text[256][4];	/* SINGLE: UTF-8 of each byte, its length in the last one */
+	uint8_t three_byte_lead; /* byte that begins three-byte sequences, where there are overrides; else 0 */
+	bool kana;               /* bytes A1-DF stand alone */
+	char text[256][4];       /* SINGLE: UTF-8 of each byte, its length in the last one */
 };
 
 const struct ml_charset *
@@ -161,7 +161,7 @@ single(const struct ml_charconv *cc, char *out, const uint8_t *s, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		const char *t = cc->text[s[i]];
 
-		memcpy(out, t, 3);	/* room for three bytes per byte and some is there */
+		memcpy(out, t, 3); /* room for three bytes per byte and some is there */
 		out += t[3];
 	}
 	return out;
@@ -183,7 +183,7 @@ through_iconv(struct ml_charconv *cc, char *out, const uint8_t *s, size_t n)
 			break;
 		out = put_utf8(out, REPLACEMENT);
 		if (errno != EILSEQ)
-			break;	/* cut short at the end: one sign for all of it */
+			break; /* cut short at the end: one sign for all of it */
 		in++;
 		n--;
 	}
@@ -292,7 +292,8 @@ ml_charconv_utf8(struct ml_charconv *cc, struct ml_arena *a, const char *s, size
 	char *out, *end;
 
 	*out_len = n;
-	if (n == 0 || cc->cs->kind <= ML_CS_UTF8 || (cc->cs->kind != ML_CS_WIDE && cc->cs->low == NULL && is_ascii(s, n)))
+	if (n == 0 || cc->cs->kind <= ML_CS_UTF8 ||
+		(cc->cs->kind != ML_CS_WIDE && cc->cs->low == NULL && is_ascii(s, n)))
 		return s;
 	/* Three bytes for one are the most that any set takes; the rest is given back. */
 	out = ml_arena_bytes(a, 3 * n + 16);

@@ -14,28 +14,48 @@ same_type(const struct ml_tm_column *tc, const struct ml_column *col)
 	uint8_t t = col->type;
 
 	switch (tc->real) {
-	case ML_BT_TINY: case ML_BT_SHORT: case ML_BT_LONG: case ML_BT_LONGLONG: case ML_BT_INT24: case ML_BT_FLOAT:
-	case ML_BT_DOUBLE: case ML_BT_YEAR: case ML_BT_BIT: case ML_BT_DATE: case ML_BT_ENUM: case ML_BT_SET: case ML_BT_JSON:
-	case ML_BT_GEOMETRY: case ML_BT_NULL:
+	case ML_BT_TINY:
+	case ML_BT_SHORT:
+	case ML_BT_LONG:
+	case ML_BT_LONGLONG:
+	case ML_BT_INT24:
+	case ML_BT_FLOAT:
+	case ML_BT_DOUBLE:
+	case ML_BT_YEAR:
+	case ML_BT_BIT:
+	case ML_BT_DATE:
+	case ML_BT_ENUM:
+	case ML_BT_SET:
+	case ML_BT_JSON:
+	case ML_BT_GEOMETRY:
+	case ML_BT_NULL:
 		return t == tc->real;
 	case ML_BT_NEWDATE:
 		return t == ML_T_DATE;
-	case ML_BT_TIMESTAMP: case ML_BT_TIMESTAMP2:
+	case ML_BT_TIMESTAMP:
+	case ML_BT_TIMESTAMP2:
 		return t == ML_T_TIMESTAMP;
-	case ML_BT_DATETIME: case ML_BT_DATETIME2:
+	case ML_BT_DATETIME:
+	case ML_BT_DATETIME2:
 		return t == ML_T_DATETIME;
-	case ML_BT_TIME: case ML_BT_TIME2:
+	case ML_BT_TIME:
+	case ML_BT_TIME2:
 		return t == ML_T_TIME;
 	case ML_BT_NEWDECIMAL:
 		return t == ML_T_DECIMAL;
 	case ML_BT_VECTOR:
 		return t == ML_T_VECTOR;
-	case ML_BT_VARCHAR: case ML_BT_VAR_STRING: case ML_BT_VARCHAR_COMPRESSED:
+	case ML_BT_VARCHAR:
+	case ML_BT_VAR_STRING:
+	case ML_BT_VARCHAR_COMPRESSED:
 		return t == ML_T_VARCHAR || t == ML_T_VARSTRING || (t == ML_T_VECTOR && col->special == ML_SP_VECTOR);
-	case ML_BT_BLOB: case ML_BT_BLOB_COMPRESSED:
-		return t == ML_T_BLOB || t == ML_T_TINYBLOB || t == ML_T_MEDIUMBLOB || t == ML_T_LONGBLOB || t == ML_T_JSON;
+	case ML_BT_BLOB:
+	case ML_BT_BLOB_COMPRESSED:
+		return t == ML_T_BLOB || t == ML_T_TINYBLOB || t == ML_T_MEDIUMBLOB || t == ML_T_LONGBLOB ||
+		       t == ML_T_JSON;
 	case ML_BT_STRING:
-		return t == ML_T_STRING || col->special == ML_SP_INET4 || col->special == ML_SP_INET6 || col->special == ML_SP_UUID;
+		return t == ML_T_STRING || col->special == ML_SP_INET4 || col->special == ML_SP_INET6 ||
+		       col->special == ML_SP_UUID;
 	default:
 		return false;
 	}
@@ -46,8 +66,9 @@ plan_old_temporal(struct ml_coldec *cd, const struct ml_tm_column *tc, const str
 {
 	int digits = col != NULL ? col->decimal : -1;
 
-	cd->op = tc->code == ML_BT_TIME ? ML_COP_OLD_TIME : tc->code == ML_BT_DATETIME ? ML_COP_OLD_DATETIME :
-		ML_COP_OLD_TIMESTAMP;
+	cd->op = tc->code == ML_BT_TIME       ? ML_COP_OLD_TIME
+		 : tc->code == ML_BT_DATETIME ? ML_COP_OLD_DATETIME
+					      : ML_COP_OLD_TIMESTAMP;
 	if (digits < 0 || digits > 6)
 		return "fraction digits of an old temporal column are not known";
 	cd->scale = (uint8_t)digits;
@@ -318,7 +339,7 @@ ml_coldec_value(const struct ml_coldec *cd, struct ml_colenv *env, struct ml_dat
 		return uncompress(cd, env, d, p, n);
 	case ML_COP_JSON:
 		s = ml_json_binary_text(a, p, n, &len);
-		if (s == NULL) {	/* servers before 5.7.22 logged generated columns cut short: NULL, not the end */
+		if (s == NULL) { /* servers before 5.7.22 logged generated columns cut short: NULL, not the end */
 			d->kind = ML_D_NULL;
 			return true;
 		}

@@ -17,39 +17,57 @@ struct ml_inflate;
 
 /* What to do with the bytes.  Up to ML_COP_LAST_FIXED the value has `size` bytes; after that `size` is its length's prefix. */
 enum ml_cop {
-	ML_COP_NOTHING,	/* type NULL: no bytes */
-	ML_COP_I8, ML_COP_I16, ML_COP_I24, ML_COP_I32, ML_COP_I64,
-	ML_COP_U8, ML_COP_U16, ML_COP_U24, ML_COP_U32, ML_COP_U64,
-	ML_COP_ULE,	/* ENUM, SET: little-endian of `size` bytes */
-	ML_COP_BIT,	/* big-endian */
-	ML_COP_YEAR, ML_COP_F32, ML_COP_F64, ML_COP_DECIMAL,
-	ML_COP_DATE, ML_COP_TIME2, ML_COP_DATETIME2, ML_COP_TIMESTAMP2,
-	ML_COP_OLD_TIME, ML_COP_OLD_DATETIME, ML_COP_OLD_TIMESTAMP,
+	ML_COP_NOTHING, /* type NULL: no bytes */
+	ML_COP_I8,
+	ML_COP_I16,
+	ML_COP_I24,
+	ML_COP_I32,
+	ML_COP_I64,
+	ML_COP_U8,
+	ML_COP_U16,
+	ML_COP_U24,
+	ML_COP_U32,
+	ML_COP_U64,
+	ML_COP_ULE, /* ENUM, SET: little-endian of `size` bytes */
+	ML_COP_BIT, /* big-endian */
+	ML_COP_YEAR,
+	ML_COP_F32,
+	ML_COP_F64,
+	ML_COP_DECIMAL,
+	ML_COP_DATE,
+	ML_COP_TIME2,
+	ML_COP_DATETIME2,
+	ML_COP_TIMESTAMP2,
+	ML_COP_OLD_TIME,
+	ML_COP_OLD_DATETIME,
+	ML_COP_OLD_TIMESTAMP,
 	ML_COP_LAST_FIXED = ML_COP_OLD_TIMESTAMP,
-	ML_COP_BYTES,	/* as they are: UTF-8, binary, geometry */
-	ML_COP_PADDED,	/* BINARY(n): the zeros at the end were left out */
-	ML_COP_TEXT,	/* to be converted to UTF-8 */
-	ML_COP_COMPRESSED,	/* MariaDB's COMPRESSED; converted afterwards if conv is set */
-	ML_COP_JSON,	/* MySQL's binary JSON */
-	ML_COP_INET4, ML_COP_INET6, ML_COP_UUID,
-	ML_COP_VECTOR,	/* floats */
+	ML_COP_BYTES,      /* as they are: UTF-8, binary, geometry */
+	ML_COP_PADDED,     /* BINARY(n): the zeros at the end were left out */
+	ML_COP_TEXT,       /* to be converted to UTF-8 */
+	ML_COP_COMPRESSED, /* MariaDB's COMPRESSED; converted afterwards if conv is set */
+	ML_COP_JSON,       /* MySQL's binary JSON */
+	ML_COP_INET4,
+	ML_COP_INET6,
+	ML_COP_UUID,
+	ML_COP_VECTOR, /* floats */
 };
 
 struct ml_coldec {
-	uint8_t op;	/* enum ml_cop */
-	uint8_t size;	/* bytes of the value, or of its length */
+	uint8_t op;   /* enum ml_cop */
+	uint8_t size; /* bytes of the value, or of its length */
 	uint8_t precision, scale;
-	int16_t out;	/* index of the datum; -1: nobody wants it */
-	uint32_t width;	/* PADDED: bytes of the whole value */
-	struct ml_charconv *conv;	/* shared by the columns of one charset; NULL: none needed */
+	int16_t out;              /* index of the datum; -1: nobody wants it */
+	uint32_t width;           /* PADDED: bytes of the whole value */
+	struct ml_charconv *conv; /* shared by the columns of one charset; NULL: none needed */
 };
 
 /* What values need besides their own bytes.  One thread. */
 struct ml_colenv {
-	struct ml_arena *arena;		/* where text goes */
+	struct ml_arena *arena; /* where text goes */
 	struct ml_stamp stamp;
 	struct ml_inflate *inflate;
-	const char *bad;		/* set when a value cannot be right */
+	const char *bad; /* set when a value cannot be right */
 };
 
 /*

@@ -8,10 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct ml_inflate;	/* for one thread */
+struct ml_inflate; /* for one thread */
 
-struct ml_inflate *ml_inflate_new(void);	/* aborts without memory */
-void ml_inflate_free(struct ml_inflate *z);	/* NULL is fine */
+struct ml_inflate *ml_inflate_new(void);    /* aborts without memory */
+void ml_inflate_free(struct ml_inflate *z); /* NULL is fine */
 
 /*
  * Reads the descriptor of a compressed event: *p (advanced) to end.  *plain_len: bytes it will give; *raw: deflate without

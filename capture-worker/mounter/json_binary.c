@@ -9,11 +9,23 @@
 #include "common/text/num.h"
 
 enum {
-	SMALL_OBJECT = 0, LARGE_OBJECT, SMALL_ARRAY, LARGE_ARRAY, LITERAL, INT16, UINT16, INT32, UINT32, INT64, UINT64, DOUBLE,
-	STRING, OPAQUE = 15,
+	SMALL_OBJECT = 0,
+	LARGE_OBJECT,
+	SMALL_ARRAY,
+	LARGE_ARRAY,
+	LITERAL,
+	INT16,
+	UINT16,
+	INT32,
+	UINT32,
+	INT64,
+	UINT64,
+	DOUBLE,
+	STRING,
+	OPAQUE = 15,
 };
 
-#define DEPTH_MAX 100	/* the servers' own limit */
+#define DEPTH_MAX 100 /* the servers' own limit */
 
 /*
  * Text grows at the arena's end.  Values are found by offsets, which a broken document may let point to one place many times;
@@ -113,7 +125,7 @@ put_double(struct out *o, double d)
 		if (n_digits > 0 || plain[i] != '0')
 			digits[n_digits++] = plain[i];
 		else if (fraction)
-			point--;	/* zeros behind the point, before the first digit */
+			point--; /* zeros behind the point, before the first digit */
 		if (!fraction && n_digits > 0)
 			point++;
 	}
@@ -197,7 +209,8 @@ put_opaque(struct out *o, const uint8_t *p, const uint8_t *end)
 	o->string_bytes_left -= n;
 	switch (type) {
 	case ML_BT_NEWDECIMAL:
-		if (n < 2 || p[0] == 0 || p[0] > 65 || p[1] > 38 || p[1] > p[0] || n != 2 + ml_decimal_bytes(p[0], p[1]))
+		if (n < 2 || p[0] == 0 || p[0] > 65 || p[1] > 38 || p[1] > p[0] ||
+			n != 2 + ml_decimal_bytes(p[0], p[1]))
 			return false;
 		stop = ml_decimal_text(text, p + 2, p[0], p[1]);
 		if (stop == NULL)
@@ -253,7 +266,8 @@ put_container(struct out *o, bool object, unsigned w, const uint8_t *p, const ui
 				return false;
 			put(o, ": ", 2);
 		}
-		if (type == LITERAL || type == INT16 || type == UINT16 || (w == 4 && (type == INT32 || type == UINT32))) {
+		if (type == LITERAL || type == INT16 || type == UINT16 ||
+			(w == 4 && (type == INT32 || type == UINT32))) {
 			if (!put_value(o, type, entry + 1, entry + value_size, depth))
 				return false;
 		} else {
@@ -270,8 +284,15 @@ put_container(struct out *o, bool object, unsigned w, const uint8_t *p, const ui
 static bool
 put_value(struct out *o, uint8_t type, const uint8_t *p, const uint8_t *end, int depth)
 {
-	static const uint8_t sizes[] = { [LITERAL] = 1, [INT16] = 2, [UINT16] = 2, [INT32] = 4, [UINT32] = 4, [INT64] = 8,
-		[UINT64] = 8, [DOUBLE] = 8, [STRING] = 0 };
+	static const uint8_t sizes[] = { [LITERAL] = 1,
+		[INT16] = 2,
+		[UINT16] = 2,
+		[INT32] = 4,
+		[UINT32] = 4,
+		[INT64] = 8,
+		[UINT64] = 8,
+		[DOUBLE] = 8,
+		[STRING] = 0 };
 	size_t n;
 	double d;
 
@@ -326,7 +347,7 @@ ml_json_binary_text(struct ml_arena *a, const uint8_t *p, size_t n, size_t *out_
 	}
 	need(&o, 16);
 	if (!put_value(&o, p[0], p + 1, p + n, 0))
-		return NULL;	/* what was written is free again: a->p has not moved */
+		return NULL; /* what was written is free again: a->p has not moved */
 	*out_len = (size_t)(o.p - o.start);
 	a->p = o.p;
 	return o.start;

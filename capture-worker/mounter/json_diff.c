@@ -6,7 +6,19 @@
 #include "common/base/buf.h"
 
 /* Types of the binary form (json_binary.c reads them all); containers are written large here. */
-enum { SMALL_OBJECT = 0, LARGE_OBJECT, SMALL_ARRAY, LARGE_ARRAY, LITERAL, INT16, UINT16, INT32, UINT32, STRING = 12, OPAQUE = 15 };
+enum {
+	SMALL_OBJECT = 0,
+	LARGE_OBJECT,
+	SMALL_ARRAY,
+	LARGE_ARRAY,
+	LITERAL,
+	INT16,
+	UINT16,
+	INT32,
+	UINT32,
+	STRING = 12,
+	OPAQUE = 15
+};
 
 enum { REPLACE, INSERT, REMOVE };
 
@@ -14,14 +26,14 @@ enum { REPLACE, INSERT, REMOVE };
 
 struct node {
 	uint8_t type;
-	const uint8_t *p;	/* of a scalar: its bytes */
+	const uint8_t *p; /* of a scalar: its bytes */
 	size_t len;
-	struct member *members;	/* of a container */
+	struct member *members; /* of a container */
 	uint32_t n;
 };
 
 struct member {
-	const uint8_t *key;	/* NULL in arrays */
+	const uint8_t *key; /* NULL in arrays */
 	size_t key_len;
 	struct node *value;
 };
@@ -64,7 +76,9 @@ is_inline(uint8_t type, bool large)
 static size_t
 scalar_len(uint8_t type, const uint8_t *p, const uint8_t *end)
 {
-	static const uint8_t sizes[12] = { [LITERAL] = 1, [INT16] = 2, [UINT16] = 2, [INT32] = 4, [UINT32] = 4, 8, 8, 8 };
+	static const uint8_t sizes[12] = {
+		[LITERAL] = 1, [INT16] = 2, [UINT16] = 2, [INT32] = 4, [UINT32] = 4, 8, 8, 8
+	};
 	const uint8_t *start = p;
 	uint64_t n = 0;
 
@@ -98,7 +112,7 @@ read_members(struct reader *r, struct node *node, unsigned w, const uint8_t *p, 
 	count = (size_t)le(p, w);
 	size = (size_t)le(p + w, w);
 	if (size > (size_t)(end - p) || size < 2 * w || count > (size - 2 * w) / (key_size + value_size) ||
-			count > r->values_left)
+		count > r->values_left)
 		return false;
 	end = p + size;
 	values = p + 2 * w + count * key_size;
@@ -171,7 +185,10 @@ struct leg {
 static int
 hex_digit(uint8_t c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 /* A name in quotes, *p behind the first one: its text without escapes. */
@@ -195,7 +212,7 @@ read_quoted(struct ml_arena *a, const uint8_t **p, const uint8_t *end, struct le
 		}
 		if (++q == end)
 			return false;
-		if (*q == 'u') {	/* the server writes control characters this way, nothing else */
+		if (*q == 'u') { /* the server writes control characters this way, nothing else */
 			unsigned v = 0;
 
 			if (end - q < 5)
@@ -327,7 +344,8 @@ apply(struct ml_arena *a, struct node **root, unsigned op, const uint8_t *path, 
 		if (op == REPLACE) {
 			node->members[at].value = value;
 		} else {
-			memmove(node->members + at, node->members + at + 1, (node->n - at - 1) * sizeof(*node->members));
+			memmove(node->members + at, node->members + at + 1,
+				(node->n - at - 1) * sizeof(*node->members));
 			node->n--;
 		}
 		return true;
@@ -400,7 +418,8 @@ write_value(const struct node *node, uint8_t *p)
 }
 
 const uint8_t *
-ml_json_diff_apply(struct ml_arena *a, const uint8_t *doc, size_t n, const uint8_t *diffs, size_t diff_len, size_t *out_len)
+ml_json_diff_apply(
+	struct ml_arena *a, const uint8_t *doc, size_t n, const uint8_t *diffs, size_t diff_len, size_t *out_len)
 {
 	struct node *root = read_document(a, doc, n), *value;
 	struct ml_rd rd = ml_rd_of(diffs, diff_len);

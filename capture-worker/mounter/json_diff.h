@@ -13,6 +13,6 @@
  * The document of n bytes at doc with the diffs of diff_len bytes applied in order; in the arena, *out_len bytes.  NULL if
  * either cannot be read or a path leads nowhere.
  */
-const uint8_t *ml_json_diff_apply(struct ml_arena *a, const uint8_t *doc, size_t n, const uint8_t *diffs, size_t diff_len,
-		size_t *out_len);
+const uint8_t *ml_json_diff_apply(
+	struct ml_arena *a, const uint8_t *doc, size_t n, const uint8_t *diffs, size_t diff_len, size_t *out_len);
 #endif

@@ -17,7 +17,8 @@ mismatch(const struct ml_rowdec *dec, const char *at, struct ml_err *err, const 
 		snprintf(text, sizeof(text), "%s: %.*s", why, (int)col->len, col->s);
 	else
 		snprintf(text, sizeof(text), "%s", why);
-	return ML_ERR(err, ErrMySQLSchemaMismatch, 0, at, dec->schema->qname.s != NULL ? dec->schema->qname.s : "?", text);
+	return ML_ERR(
+		err, ErrMySQLSchemaMismatch, 0, at, dec->schema->qname.s != NULL ? dec->schema->qname.s : "?", text);
 }
 
 static struct ml_charconv *
@@ -76,20 +77,32 @@ compare(const struct ml_tm_column *tc, const struct ml_column *col)
 		cs = ml_charset_by_name(col->charset.s, col->charset.len);
 	switch (tc->real) {
 	case ML_BT_NEWDECIMAL:
-		return (col->flen < 0 || col->flen == tc->precision) && (col->decimal < 0 || col->decimal == tc->scale) ? NULL :
-			"a DECIMAL's digits differ";
+		return (col->flen < 0 || col->flen == tc->precision) && (col->decimal < 0 || col->decimal == tc->scale)
+			       ? NULL
+			       : "a DECIMAL's digits differ";
 	case ML_BT_BIT:
 		return col->flen < 0 || col->flen == tc->precision ? NULL : "a BIT's length differs";
-	case ML_BT_TIMESTAMP2: case ML_BT_DATETIME2: case ML_BT_TIME2:
+	case ML_BT_TIMESTAMP2:
+	case ML_BT_DATETIME2:
+	case ML_BT_TIME2:
 		return (col->decimal < 0 ? 0 : col->decimal) == tc->scale ? NULL : "fraction digits differ";
-	case ML_BT_VARCHAR: case ML_BT_STRING: case ML_BT_VARCHAR_COMPRESSED:
+	case ML_BT_VARCHAR:
+	case ML_BT_STRING:
+	case ML_BT_VARCHAR_COMPRESSED:
 		return col->special != ML_SP_NONE || col->flen < 0 || cs == NULL ||
-			(uint64_t)col->flen * cs->mbmaxlen == tc->length ? NULL : "a string's length differs";
-	case ML_BT_BLOB: case ML_BT_BLOB_COMPRESSED:
-		bits = col->type == ML_T_TINYBLOB ? 1 : col->type == ML_T_BLOB ? 2 : col->type == ML_T_MEDIUMBLOB ? 3 : 4;
+				       (uint64_t)col->flen * cs->mbmaxlen == tc->length
+			       ? NULL
+			       : "a string's length differs";
+	case ML_BT_BLOB:
+	case ML_BT_BLOB_COMPRESSED:
+		bits = col->type == ML_T_TINYBLOB     ? 1
+		       : col->type == ML_T_BLOB       ? 2
+		       : col->type == ML_T_MEDIUMBLOB ? 3
+						      : 4;
 		return bits == tc->prefix ? NULL : "a BLOB's size differs";
 	case ML_BT_ENUM:
-		return col->n_elems == 0 || (col->n_elems < 256 ? 1 : 2) == tc->prefix ? NULL : "an ENUM's size differs";
+		return col->n_elems == 0 || (col->n_elems < 256 ? 1 : 2) == tc->prefix ? NULL
+										       : "an ENUM's size differs";
 	case ML_BT_SET:
 		bits = (col->n_elems + 7) / 8;
 		return col->n_elems == 0 || (bits > 4 ? 8 : bits) == tc->prefix ? NULL : "a SET's size differs";
@@ -113,7 +126,7 @@ extra_columns_fit(const struct ml_tablemap *tm, const struct ml_schema *schema)
 
 	if (schema->kind == ML_TABLE_VERSIONED && extra == 2)
 		return last[0].code == last[-1].code &&
-			((last->code == ML_BT_TIMESTAMP2 && last->scale == 6) || last->code == ML_BT_LONGLONG);
+		       ((last->code == ML_BT_TIMESTAMP2 && last->scale == 6) || last->code == ML_BT_LONGLONG);
 	return extra == 1 && last->code == ML_BT_LONGLONG;
 }
 
@@ -151,7 +164,8 @@ find_row_end(const struct ml_tablemap *tm, const struct ml_schema *schema)
 static const char *
 plan_row_end(struct ml_rowdec *dec, const struct ml_tm_column *tc)
 {
-	static const uint8_t y2038[8] = { 0x7F, 0xFF, 0xFF, 0xFF, 0x0F, 0x42, 0x3F }, y2106[8] = { 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0x42, 0x3F };
+	static const uint8_t y2038[8] = { 0x7F, 0xFF, 0xFF, 0xFF, 0x0F, 0x42, 0x3F },
+			     y2106[8] = { 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0x42, 0x3F };
 
 	if (tc->code == ML_BT_TIMESTAMP2 && tc->scale == 6) {
 		dec->row_end_size = 7;
@@ -195,10 +209,11 @@ plan(struct ml_rowdec *dec, const struct ml_tablemap *tm, const char *at, struct
 	const char *bad;
 
 	if (!tm->has_names && tm->n_columns != schema->n_columns &&
-			(tm->n_columns < schema->n_columns || !extra_columns_fit(tm, schema))) {
+		(tm->n_columns < schema->n_columns || !extra_columns_fit(tm, schema))) {
 		char why[96];
 
-		snprintf(why, sizeof(why), "%u columns in the log, %u in the definition", tm->n_columns, schema->n_columns);
+		snprintf(why, sizeof(why), "%u columns in the log, %u in the definition", tm->n_columns,
+			schema->n_columns);
 		return mismatch(dec, at, err, why, NULL);
 	}
 	dec->row_end = find_row_end(tm, schema);
@@ -244,7 +259,7 @@ plan(struct ml_rowdec *dec, const struct ml_tablemap *tm, const char *at, struct
 
 int
 ml_rowdec_new(struct ml_rowdec **out, const struct ml_tablemap *tm, struct ml_schema *schema, const struct ml_tz *tz,
-		const char *at, struct ml_err *err)
+	const char *at, struct ml_err *err)
 {
 	struct ml_rowdec *dec = calloc(1, sizeof(*dec));
 

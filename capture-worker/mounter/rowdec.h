@@ -21,23 +21,26 @@ struct ml_step {
 /* Fields are binlog.c's: others only carry it about. */
 struct ml_rowdec {
 	struct ml_schema *schema;
-	uint16_t n_columns;	/* of the TABLE_MAP */
-	uint16_t n_json;	/* of them, for PARTIAL_UPDATE */
-	uint16_t null_bytes;	/* of a full image */
-	uint8_t last_null_mask;	/* bits of the last null byte that mean something */
-	bool prefill;		/* some datum comes from no column of the image */
+	uint16_t n_columns;     /* of the TABLE_MAP */
+	uint16_t n_json;        /* of them, for PARTIAL_UPDATE */
+	uint16_t null_bytes;    /* of a full image */
+	uint8_t last_null_mask; /* bits of the last null byte that mean something */
+	bool prefill;           /* some datum comes from no column of the image */
 	struct ml_coldec *cols;
 	struct ml_step *steps;
 	uint16_t n_steps;
-	uint32_t tail;		/* fixed bytes behind the last step */
+	uint32_t tail; /* fixed bytes behind the last step */
 	/* PARTIAL_UPDATE: the JSON values of the row's before image, one for each JSON column; len 0 if NULL. */
-	struct { const uint8_t *p; size_t len; } *old_json;
-	int row_end;		/* system-versioned: the column that ends a row's life; else -1 */
-	uint64_t live_end[2];	/* its value in a current row, little-endian; MariaDB before 11.5 and since */
+	struct {
+		const uint8_t *p;
+		size_t len;
+	} * old_json;
+	int row_end;          /* system-versioned: the column that ends a row's life; else -1 */
+	uint64_t live_end[2]; /* its value in a current row, little-endian; MariaDB before 11.5 and since */
 	uint8_t row_end_size;
 	struct ml_colenv env;
-	struct ml_arena arena;	/* of cols and steps */
-	struct ml_charconv **convs;	/* owned, with the charset of each */
+	struct ml_arena arena;      /* of cols and steps */
+	struct ml_charconv **convs; /* owned, with the charset of each */
 	const struct ml_charset **conv_sets;
 	unsigned n_convs;
 };
@@ -55,8 +58,8 @@ struct ml_rowdec {
  * For ML_TABLE_VERSIONED only current rows come out, as INSERT, UPDATE, DELETE of an ordinary table.
  * at: position for the text.  -1: ErrMySQLSchemaMismatch.
  */
-int ml_rowdec_new(struct ml_rowdec **out, const struct ml_tablemap *tm, struct ml_schema *schema, const struct ml_tz *tz,
-		const char *at, struct ml_err *err);
-void ml_rowdec_free(struct ml_rowdec *dec);	/* NULL is fine; not while an event is open on it */
-struct ml_schema *ml_rowdec_schema(const struct ml_rowdec *dec);	/* borrowed */
+int ml_rowdec_new(struct ml_rowdec **out, const struct ml_tablemap *tm, struct ml_schema *schema,
+	const struct ml_tz *tz, const char *at, struct ml_err *err);
+void ml_rowdec_free(struct ml_rowdec *dec);                      /* NULL is fine; not while an event is open on it */
+struct ml_schema *ml_rowdec_schema(const struct ml_rowdec *dec); /* borrowed */
 #endif

@@ -4,12 +4,23 @@
 
 /* Optional fields behind the null bits. */
 enum {
-	TLV_SIGNEDNESS = 1, TLV_DEFAULT_CHARSET, TLV_COLUMN_CHARSET, TLV_NAMES, TLV_SET_STRINGS, TLV_ENUM_STRINGS, TLV_GEOMETRY,
-	TLV_SIMPLE_PK, TLV_PREFIX_PK, TLV_ENUM_DEFAULT_CHARSET, TLV_ENUM_COLUMN_CHARSET, TLV_VISIBILITY, TLV_VECTOR_DIM,
+	TLV_SIGNEDNESS = 1,
+	TLV_DEFAULT_CHARSET,
+	TLV_COLUMN_CHARSET,
+	TLV_NAMES,
+	TLV_SET_STRINGS,
+	TLV_ENUM_STRINGS,
+	TLV_GEOMETRY,
+	TLV_SIMPLE_PK,
+	TLV_PREFIX_PK,
+	TLV_ENUM_DEFAULT_CHARSET,
+	TLV_ENUM_COLUMN_CHARSET,
+	TLV_VISIBILITY,
+	TLV_VECTOR_DIM,
 };
 
-#define MAX_COLUMNS 4096u	/* of a table, MySQL and MariaDB */
-#define MAX_STRINGS 65535u	/* of an ENUM */
+#define MAX_COLUMNS 4096u  /* of a table, MySQL and MariaDB */
+#define MAX_STRINGS 65535u /* of an ENUM */
 
 /* Which columns an optional field counts. */
 typedef bool counts_fn(const struct ml_tm_column *c);
@@ -18,8 +29,15 @@ static bool
 is_numeric(const struct ml_tm_column *c)
 {
 	switch (c->real) {
-	case ML_BT_TINY: case ML_BT_SHORT: case ML_BT_LONG: case ML_BT_LONGLONG: case ML_BT_INT24: case ML_BT_FLOAT:
-	case ML_BT_DOUBLE: case ML_BT_NEWDECIMAL: case ML_BT_YEAR:
+	case ML_BT_TINY:
+	case ML_BT_SHORT:
+	case ML_BT_LONG:
+	case ML_BT_LONGLONG:
+	case ML_BT_INT24:
+	case ML_BT_FLOAT:
+	case ML_BT_DOUBLE:
+	case ML_BT_NEWDECIMAL:
+	case ML_BT_YEAR:
 		return true;
 	default:
 		return false;
@@ -30,7 +48,11 @@ bool
 ml_tm_is_character(const struct ml_tm_column *c)
 {
 	switch (c->real) {
-	case ML_BT_STRING: case ML_BT_VARCHAR: case ML_BT_VAR_STRING: case ML_BT_BLOB: case ML_BT_BLOB_COMPRESSED:
+	case ML_BT_STRING:
+	case ML_BT_VARCHAR:
+	case ML_BT_VAR_STRING:
+	case ML_BT_BLOB:
+	case ML_BT_BLOB_COMPRESSED:
 	case ML_BT_VARCHAR_COMPRESSED:
 		return true;
 	default:
@@ -165,8 +187,9 @@ read_meta(struct ml_tm_column *c, struct ml_rd *r)
 		c->scale = (uint8_t)(c->meta >> 8);
 		if (r->bad)
 			return NULL;
-		return c->precision >= 1 && c->precision <= 65 && c->scale <= 38 && c->scale <= c->precision ? NULL :
-			"DECIMAL of impossible size";
+		return c->precision >= 1 && c->precision <= 65 && c->scale <= 38 && c->scale <= c->precision
+			       ? NULL
+			       : "DECIMAL of impossible size";
 	case ML_BT_BLOB:
 	case ML_BT_JSON:
 	case ML_BT_GEOMETRY:
@@ -174,7 +197,8 @@ read_meta(struct ml_tm_column *c, struct ml_rd *r)
 	case ML_BT_BLOB_COMPRESSED:
 		c->meta = (uint16_t)ml_rd_le(r, 1);
 		c->prefix = (uint8_t)c->meta;
-		return r->bad || (c->prefix >= 1 && c->prefix <= 4) ? NULL : "BLOB with a length of other than 1 to 4 bytes";
+		return r->bad || (c->prefix >= 1 && c->prefix <= 4) ? NULL
+								    : "BLOB with a length of other than 1 to 4 bytes";
 	case ML_BT_STRING:
 		c->meta = (uint16_t)ml_rd_le(r, 2);
 		return r->bad ? NULL : string_meta(c);
@@ -184,8 +208,18 @@ read_meta(struct ml_tm_column *c, struct ml_rd *r)
 		c->meta = (uint16_t)ml_rd_le(r, 1);
 		c->scale = (uint8_t)c->meta;
 		return c->scale <= 6 ? NULL : "more than 6 fraction digits";
-	case ML_BT_TINY: case ML_BT_SHORT: case ML_BT_LONG: case ML_BT_LONGLONG: case ML_BT_INT24: case ML_BT_NULL:
-	case ML_BT_YEAR: case ML_BT_DATE: case ML_BT_NEWDATE: case ML_BT_TIMESTAMP: case ML_BT_TIME: case ML_BT_DATETIME:
+	case ML_BT_TINY:
+	case ML_BT_SHORT:
+	case ML_BT_LONG:
+	case ML_BT_LONGLONG:
+	case ML_BT_INT24:
+	case ML_BT_NULL:
+	case ML_BT_YEAR:
+	case ML_BT_DATE:
+	case ML_BT_NEWDATE:
+	case ML_BT_TIMESTAMP:
+	case ML_BT_TIME:
+	case ML_BT_DATETIME:
 		return NULL;
 	default:
 		return "column of an unknown type";
@@ -375,7 +409,7 @@ read_tlv(struct ml_tablemap *tm, struct ml_arena *a, unsigned type, struct ml_rd
 			c->vector_dim = (uint32_t)ml_rd_lenenc(r);
 		return NULL;
 	default:
-		return NULL;	/* of a newer server: decoration we do not know */
+		return NULL; /* of a newer server: decoration we do not know */
 	}
 }
 
@@ -479,8 +513,8 @@ parse(struct ml_tablemap *tm, struct ml_arena *a, const uint8_t *body, size_t le
 }
 
 int
-ml_tablemap_parse(struct ml_tablemap *tm, struct ml_arena *a, const uint8_t *body, size_t len, bool mariadb, const char *at,
-		struct ml_err *err)
+ml_tablemap_parse(struct ml_tablemap *tm, struct ml_arena *a, const uint8_t *body, size_t len, bool mariadb,
+	const char *at, struct ml_err *err)
 {
 	const char *bad;
 

@@ -272,7 +272,7 @@ unsigned
 ml_old_temporal_bytes(uint8_t code, unsigned digits)
 {
 	static const uint8_t time[7] = { 3, 4, 4, 5, 5, 5, 6 }, datetime[7] = { 8, 6, 6, 7, 7, 7, 8 },
-		timestamp[7] = { 4, 5, 5, 6, 6, 7, 7 };
+			     timestamp[7] = { 4, 5, 5, 6, 6, 7, 7 };
 
 	return code == ML_BT_TIME ? time[digits] : code == ML_BT_DATETIME ? datetime[digits] : timestamp[digits];
 }
@@ -445,8 +445,8 @@ ml_old_timestamp_text(struct ml_stamp *st, char *out, const uint8_t *p, unsigned
 	uint32_t fraction;
 
 	if (digits == 0)
-		return ml_stamp_text(st, out, (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24,
-				0, 0);
+		return ml_stamp_text(st, out,
+			(uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24, 0, 0);
 	fraction = (uint32_t)be64(p + 4, ml_old_temporal_bytes(ML_BT_TIMESTAMP, digits) - 4);
 	if (fraction >= pow10_u32[digits])
 		return NULL;
@@ -553,7 +553,8 @@ ml_packed_temporal_text(char *out, int64_t packed, uint8_t type)
 	}
 	ymd = v >> 17;
 	hms = v & 0x1FFFF;
-	if (ymd >> 5 > 13 * 9999 + 12 || (out = put_date(out, (unsigned)((ymd >> 5) / 13), (ymd >> 5) % 13, ymd & 31)) == NULL)
+	if (ymd >> 5 > 13 * 9999 + 12 ||
+		(out = put_date(out, (unsigned)((ymd >> 5) / 13), (ymd >> 5) % 13, ymd & 31)) == NULL)
 		return NULL;
 	if (type == ML_BT_DATE)
 		return out;

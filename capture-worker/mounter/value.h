@@ -11,7 +11,7 @@
 
 #include "common/text/tz.h"
 
-#define ML_VALUE_MAX 96	/* a DECIMAL(65,38) has 68 characters, an INET6 45 */
+#define ML_VALUE_MAX 96 /* a DECIMAL(65,38) has 68 characters, an INET6 45 */
 
 /* Bytes of a NEWDECIMAL(precision, scale) in the log. */
 unsigned ml_decimal_bytes(unsigned precision, unsigned scale);
@@ -21,7 +21,7 @@ unsigned ml_fraction_bytes(unsigned digits);
 unsigned ml_old_temporal_bytes(uint8_t code, unsigned digits);
 
 char *ml_decimal_text(char *out, const uint8_t *p, unsigned precision, unsigned scale);
-char *ml_date_text(char *out, const uint8_t *p);	/* 3 bytes */
+char *ml_date_text(char *out, const uint8_t *p); /* 3 bytes */
 char *ml_time2_text(char *out, const uint8_t *p, unsigned digits);
 char *ml_datetime2_text(char *out, const uint8_t *p, unsigned digits);
 char *ml_old_time_text(char *out, const uint8_t *p, unsigned digits);
@@ -30,8 +30,8 @@ char *ml_old_datetime_text(char *out, const uint8_t *p, unsigned digits);
 /* A zone with what was found out for the last value: neighbours mostly share their day and offset.  For one thread. */
 struct ml_stamp {
 	const struct ml_tz *tz;
-	struct ml_tz_range range;	/* empty at first */
-	int64_t day;			/* local days of the epoch that date[] shows; INT64_MIN: none */
+	struct ml_tz_range range; /* empty at first */
+	int64_t day;              /* local days of the epoch that date[] shows; INT64_MIN: none */
 	char date[10];
 };
 void ml_stamp_init(struct ml_stamp *st, const struct ml_tz *tz);
@@ -41,9 +41,9 @@ char *ml_timestamp2_text(struct ml_stamp *st, char *out, const uint8_t *p, unsig
 char *ml_old_timestamp_text(struct ml_stamp *st, char *out, const uint8_t *p, unsigned digits);
 
 /* As the server's SELECT prints them. */
-char *ml_uuid_text(char *out, const uint8_t *p);	/* 16 bytes */
-char *ml_inet4_text(char *out, const uint8_t *p);	/* 4 bytes */
-char *ml_inet6_text(char *out, const uint8_t *p);	/* 16 bytes */
+char *ml_uuid_text(char *out, const uint8_t *p);  /* 16 bytes */
+char *ml_inet4_text(char *out, const uint8_t *p); /* 4 bytes */
+char *ml_inet6_text(char *out, const uint8_t *p); /* 16 bytes */
 
 /* JSON's packed dates: ymd and hms in the upper 40 bits, microseconds in the lower 24; type 7, 10, 11 or 12 of enum ml_bt. */
 char *ml_packed_temporal_text(char *out, int64_t packed, uint8_t type);

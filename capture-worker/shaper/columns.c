@@ -45,8 +45,10 @@ parse_line(struct line *l, const char *text, char *why, size_t why_size)
 	rc = ml_pattern_parse(&l->pattern, &s, false, why, why_size);
 	if (rc == 0 && *s != '\0') {
 		/* A bare pattern ends at a dot only, which parts schema and table elsewhere. */
-		snprintf(why, why_size, bare ? "unexpected special character '%c'" :
-			"syntax error: stray characters after column pattern", *s);
+		snprintf(why, why_size,
+			bare ? "unexpected special character '%c'"
+			     : "syntax error: stray characters after column pattern",
+			*s);
 		ml_pattern_free(l->pattern);
 		rc = -1;
 	}

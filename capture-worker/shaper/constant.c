@@ -66,8 +66,8 @@ floating(struct ml_datum *out, const struct ml_column *c, const char *s)
 
 	if (*end != '\0' || !isfinite(v) || (c->type == ML_T_FLOAT && !isfinite((float)v)))
 		return -1;
-	*out = c->type == ML_T_FLOAT ? (struct ml_datum){ .kind = ML_D_F32, .f32 = (float)v } :
-				       (struct ml_datum){ .kind = ML_D_F64, .f64 = v };
+	*out = c->type == ML_T_FLOAT ? (struct ml_datum){ .kind = ML_D_F32, .f32 = (float)v }
+				     : (struct ml_datum){ .kind = ML_D_F64, .f64 = v };
 	return 0;
 }
 
@@ -111,14 +111,16 @@ two_digits(const char *s, int most)
 static int
 date(struct ml_datum *out, const struct ml_column *c, const char *s, size_t len, struct ml_arena *a)
 {
-	size_t scale = c->type != ML_T_DATE && c->decimal > 0 ? (size_t)c->decimal : 0, n = c->type == ML_T_DATE ? 10 : 19;
+	size_t scale = c->type != ML_T_DATE && c->decimal > 0 ? (size_t)c->decimal : 0,
+	       n = c->type == ML_T_DATE ? 10 : 19;
 	char text[32];
 
-	if (scale > 6 || len < n || len > n + (scale > 0 ? 1 + scale : 0) || !two_digits(s, 99) || !two_digits(s + 2, 99) ||
-		s[4] != '-' || !two_digits(s + 5, 12) || s[7] != '-' || !two_digits(s + 8, 31))
+	if (scale > 6 || len < n || len > n + (scale > 0 ? 1 + scale : 0) || !two_digits(s, 99) ||
+		!two_digits(s + 2, 99) || s[4] != '-' || !two_digits(s + 5, 12) || s[7] != '-' ||
+		!two_digits(s + 8, 31))
 		return -1;
-	if (n == 19 && (s[10] != ' ' || !two_digits(s + 11, 23) || s[13] != ':' || !two_digits(s + 14, 59) || s[16] != ':' ||
-		!two_digits(s + 17, 59)))
+	if (n == 19 && (s[10] != ' ' || !two_digits(s + 11, 23) || s[13] != ':' || !two_digits(s + 14, 59) ||
+			       s[16] != ':' || !two_digits(s + 17, 59)))
 		return -1;
 	if (len > n && (s[n] != '.' || len == n + 1 || strspn(s + n + 1, DIGITS) != len - n - 1))
 		return -1;

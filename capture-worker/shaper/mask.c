@@ -16,10 +16,10 @@ enum method { HASH, TRUNCATE, CONSTANT };
 
 struct ml_mask {
 	enum method method;
-	SHA256_CTX salted;	/* HASH: the salt is in */
-	uint32_t length;	/* TRUNCATE */
-	enum ml_json_type type;	/* CONSTANT: of the value */
-	char *value;		/* its text, or the number's literal */
+	SHA256_CTX salted;      /* HASH: the salt is in */
+	uint32_t length;        /* TRUNCATE */
+	enum ml_json_type type; /* CONSTANT: of the value */
+	char *value;            /* its text, or the number's literal */
 	size_t len;
 };
 
@@ -49,8 +49,8 @@ read_truncate(struct ml_mask *m, const struct ml_json *rule, struct ml_err *err)
 		return ML_ERR(err, ErrColumnMaskFailed, 0, "method truncate needs a length, a number of characters");
 	v = strtoull(length->s, &end, 10);
 	if (*end != '\0' || length->s[0] == '-' || length->len > 10 || v > MAX_LENGTH)
-		return ML_ERRF(err, ErrColumnMaskFailed, 0, "column mask failed: length %.40s is not a number of characters",
-			length->s);
+		return ML_ERRF(err, ErrColumnMaskFailed, 0,
+			"column mask failed: length %.40s is not a number of characters", length->s);
 	m->length = (uint32_t)v;
 	return 0;
 }
@@ -60,7 +60,8 @@ read_constant(struct ml_mask *m, const struct ml_json *rule, struct ml_err *err)
 {
 	const struct ml_json *value = ml_json_get(rule, "value");
 
-	if (value == NULL || value->type == ML_JSON_BOOL || value->type == ML_JSON_ARRAY || value->type == ML_JSON_OBJECT)
+	if (value == NULL || value->type == ML_JSON_BOOL || value->type == ML_JSON_ARRAY ||
+		value->type == ML_JSON_OBJECT)
 		return ML_ERR(err, ErrColumnMaskFailed, 0, "method constant needs a value: a text, a number or null");
 	m->type = value->type;
 	if (m->type == ML_JSON_NULL)
@@ -88,7 +89,8 @@ ml_mask_new(struct ml_mask **out, const struct ml_json *rule, struct ml_err *err
 	const struct ml_json *method = ml_json_get(rule, "method");
 	struct ml_mask *m;
 
-	for (size_t i = 0; method != NULL && method->type == ML_JSON_STRING && i < sizeof(methods) / sizeof(methods[0]); i++) {
+	for (size_t i = 0; method != NULL && method->type == ML_JSON_STRING && i < sizeof(methods) / sizeof(methods[0]);
+		i++) {
 		if (strcmp(method->s, methods[i].name) != 0)
 			continue;
 		m = calloc(1, sizeof(*m));
@@ -102,7 +104,8 @@ ml_mask_new(struct ml_mask **out, const struct ml_json *rule, struct ml_err *err
 		*out = m;
 		return 0;
 	}
-	return ML_ERRF(err, ErrColumnMaskFailed, 0, "column mask failed: method \"%.40s\" is none of hash, truncate, constant",
+	return ML_ERRF(err, ErrColumnMaskFailed, 0,
+		"column mask failed: method \"%.40s\" is none of hash, truncate, constant",
 		method != NULL && method->type == ML_JSON_STRING ? method->s : "");
 }
 
@@ -142,16 +145,16 @@ ml_mask_bind(struct ml_mask_column *out, const struct ml_mask *m, const struct m
 
 	if (m->method != HASH && (c->flags & (ML_F_PRIMARY_KEY | ML_F_UNIQUE_KEY | ML_F_HANDLE_KEY)))
 		return ML_ERRF(err, ErrColumnMaskFailed, 0,
-			"column mask failed: column %s of table %s belongs to a key, which can only be masked by hash", c->name.s,
-			s->qname.s);
+			"column mask failed: column %s of table %s belongs to a key, which can only be masked by hash",
+			c->name.s, s->qname.s);
 	if (m->method != CONSTANT && !is_string(c))
 		return ML_ERRF(err, ErrColumnMaskFailed, 0,
 			"column mask failed: column %s of table %s is %s; hash and truncate are for text and binary columns",
 			c->name.s, s->qname.s, c->type_short.s);
 	if (m->method == CONSTANT && ml_constant_of(&b.constant, c, is_string(c), m->type, m->value, m->len, a) < 0)
 		return ML_ERRF(err, ErrColumnMaskFailed, 0,
-			"column mask failed: column %s of table %s is %s%s, which does not hold the constant %.60s", c->name.s,
-			s->qname.s, c->type_short.s, c->flags & ML_F_NULLABLE ? "" : " not null",
+			"column mask failed: column %s of table %s is %s%s, which does not hold the constant %.60s",
+			c->name.s, s->qname.s, c->type_short.s, c->flags & ML_F_NULLABLE ? "" : " not null",
 			m->value != NULL ? m->value : "null");
 	*out = b;
 	return 0;

@@ -26,7 +26,7 @@ struct ml_mask_column {
 	const struct ml_mask *mask;
 	uint16_t col;
 	bool binary;
-	struct ml_datum constant;	/* its text is in the arena given to ml_mask_bind */
+	struct ml_datum constant; /* its text is in the arena given to ml_mask_bind */
 };
 
 /* Does the mask fit column col of s?  ErrColumnMaskFailed with the column's name. */

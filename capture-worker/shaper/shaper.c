@@ -12,7 +12,7 @@
 struct rule {
 	struct ml_rules *matcher;
 	struct ml_columns *columns;
-	struct ml_mask *mask;	/* NULL: a selector */
+	struct ml_mask *mask; /* NULL: a selector */
 };
 
 struct rules {
@@ -21,7 +21,7 @@ struct rules {
 };
 
 struct ml_shaper {
-	uint64_t serial;	/* tells whose facts hang on schema->shape */
+	uint64_t serial; /* tells whose facts hang on schema->shape */
 	struct rules selectors, masks;
 	/* Dispatch rules, if rows have partitions: the first that accepts a table may need columns of it. */
 	const Ml__ChangefeedSpec *spec;
@@ -33,7 +33,7 @@ struct ml_shaper {
 struct shape {
 	uint64_t serial;
 	uint16_t n_drop, n_masks;
-	uint16_t *drop;		/* columns to remove */
+	uint16_t *drop; /* columns to remove */
 	struct ml_mask_column *masks;
 	struct ml_arena arena;
 };
@@ -41,7 +41,8 @@ struct shape {
 /* --- rules ---------------------------------------------------------------------------------------------------------------- */
 
 static int
-read_rule(struct rule *r, const struct ml_json *j, bool mask, bool case_sensitive, struct ml_arena *a, struct ml_err *err)
+read_rule(
+	struct rule *r, const struct ml_json *j, bool mask, bool case_sensitive, struct ml_arena *a, struct ml_err *err)
 {
 	struct lists {
 		struct ml_json_strs matcher, columns;
@@ -57,7 +58,8 @@ read_rule(struct rule *r, const struct ml_json *j, bool mask, bool case_sensitiv
 	/* A mask that can never apply would leave in the clear what somebody believes hidden. */
 	if (mask && (l.matcher.n == 0 || l.columns.n == 0))
 		return ML_ERR(err, ErrColumnMaskFailed, 0, "a mask needs a matcher and columns");
-	if (ml_rules_new(&r->matcher, (char *const *)(uintptr_t)l.matcher.v, l.matcher.n, case_sensitive, false, err) < 0 ||
+	if (ml_rules_new(&r->matcher, (char *const *)(uintptr_t)l.matcher.v, l.matcher.n, case_sensitive, false, err) <
+			0 ||
 		ml_columns_new(&r->columns, l.columns.v, l.columns.n, err) < 0)
 		return -1;
 	return mask ? ml_mask_new(&r->mask, j, err) : 0;
@@ -78,7 +80,8 @@ read_rules(struct rules *rules, const struct ml_json *config, const char *key, b
 		abort();
 	for (const struct ml_json *j = list->child; j != NULL; j = j->next) {
 		if (j->type != ML_JSON_OBJECT)
-			return ML_ERRF(err, ErrSinkInvalidConfig, 0, "sink config invalid: an entry of %s is not an object", key);
+			return ML_ERRF(err, ErrSinkInvalidConfig, 0,
+				"sink config invalid: an entry of %s is not an object", key);
 		if (read_rule(&rules->v[rules->n++], j, mask, case_sensitive, a, err) < 0)
 			return -1;
 	}
@@ -107,7 +110,8 @@ read_dispatch(struct ml_shaper *sh, struct ml_err *err)
 	for (; sh->n_dispatch < spec->n_dispatchers; sh->n_dispatch++) {
 		const Ml__DispatchRule *r = spec->dispatchers[sh->n_dispatch];
 
-		if (ml_rules_new(&sh->dispatch[sh->n_dispatch], r->matcher, r->n_matcher, spec->case_sensitive, false, err) < 0)
+		if (ml_rules_new(&sh->dispatch[sh->n_dispatch], r->matcher, r->n_matcher, spec->case_sensitive, false,
+			    err) < 0)
 			return -1;
 	}
 	return 0;
@@ -132,10 +136,10 @@ ml_shaper_new(struct ml_shaper **out, const Ml__ChangefeedSpec *spec, bool topic
 		rc = ml_json_parse(&config, &a, text, strlen(text), err);
 	if (rc == 0 && config != NULL)
 		rc = read_rules(&sh->selectors, config, "column-selectors", false, spec->case_sensitive, &a, err) < 0 ||
-				read_rules(&sh->masks, config, "mask", true, spec->case_sensitive, &a, err) < 0 ||
-				(topics && sh->selectors.n > 0 && read_dispatch(sh, err) < 0) ?
-			-1 :
-			0;
+				     read_rules(&sh->masks, config, "mask", true, spec->case_sensitive, &a, err) < 0 ||
+				     (topics && sh->selectors.n > 0 && read_dispatch(sh, err) < 0)
+			     ? -1
+			     : 0;
 	ml_arena_fini(&a);
 	if (rc < 0) {
 		ml_shaper_free(sh);
@@ -199,7 +203,8 @@ check_keys(const struct shape *f, const struct ml_schema *s, struct ml_err *err)
 	if (!primary)
 		return 0;
 	return ML_ERRF(err, ErrColumnSelectorFailed, 0,
-		"column selector failed: neither the primary key nor a unique index of table %s remains whole", s->qname.s);
+		"column selector failed: neither the primary key nor a unique index of table %s remains whole",
+		s->qname.s);
 }
 
 static int

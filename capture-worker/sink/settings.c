@@ -41,8 +41,9 @@ ml_settings_fini(struct ml_settings *st)
 static int
 wrong_type(enum ml_code code, const char *key, const char *type, struct ml_err *err)
 {
-	const char *head = code == ML_ErrKafkaInvalidConfig ? "kafka config invalid" :
-		code == ML_ErrStorageSinkInvalidConfig ? "storage sink config invalid" : "sink config invalid";
+	const char *head = code == ML_ErrKafkaInvalidConfig         ? "kafka config invalid"
+			   : code == ML_ErrStorageSinkInvalidConfig ? "storage sink config invalid"
+								    : "sink config invalid";
 
 	return ml_err_set(err, code, 0, "%s: the value of %s in the sink configuration is not %s", head, key, type);
 }
@@ -165,10 +166,11 @@ ml_settings_atomicity(const struct ml_settings *st, bool table_too, struct ml_er
 
 	if (level == NULL && ml_settings_top_str(st, "transaction-atomicity", &level, err) < 0)
 		return -1;
-	if (level == NULL || level[0] == '\0' || strcmp(level, "none") == 0 || (table_too && strcmp(level, "table") == 0))
+	if (level == NULL || level[0] == '\0' || strcmp(level, "none") == 0 ||
+		(table_too && strcmp(level, "table") == 0))
 		return 0;
-	return ML_ERRF(err, ErrSinkURIInvalid, 0, "sink uri invalid '%s level atomicity is not supported by %s scheme'", level,
-		st->uri->scheme);
+	return ML_ERRF(err, ErrSinkURIInvalid, 0, "sink uri invalid '%s level atomicity is not supported by %s scheme'",
+		level, st->uri->scheme);
 }
 
 void

@@ -14,9 +14,9 @@ struct json_object;
 
 struct ml_settings {
 	const struct ml_uri *uri;
-	struct json_object *root;	/* sink_config; NULL if none */
-	struct json_object *section;	/* borrowed from root; NULL if absent */
-	enum ml_code code;		/* of a value with a wrong type */
+	struct json_object *root;    /* sink_config; NULL if none */
+	struct json_object *section; /* borrowed from root; NULL if absent */
+	enum ml_code code;           /* of a value with a wrong type */
 };
 
 /* section: "kafka-config", "cloud-storage-config".  -1: sink_config is no JSON object. */

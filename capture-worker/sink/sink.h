@@ -19,27 +19,27 @@ struct ml_uri;
 struct ml_sink;
 
 enum ml_takes {
-	ML_TAKES_NOTHING,	/* counts only: blackhole */
-	ML_TAKES_ROWS,		/* typed rows, no encoder */
-	ML_TAKES_MSGS,		/* encoded messages, b->msgs */
+	ML_TAKES_NOTHING, /* counts only: blackhole */
+	ML_TAKES_ROWS,    /* typed rows, no encoder */
+	ML_TAKES_MSGS,    /* encoded messages, b->msgs */
 };
 
 struct ml_sink_env {
 	const Ml__ChangefeedSpec *spec;
 	const Ml__ServerConfig *config;
 	const struct ml_uri *uri;
-	const char *object;	/* "default/cf1/0", for logs */
-	const char *protocol;	/* canonical name of the encoder, NULL if none */
+	const char *object;   /* "default/cf1/0", for logs */
+	const char *protocol; /* canonical name of the encoder, NULL if none */
 	void *arg;
-	void (*durable)(void *arg, uint64_t seq);	/* any thread */
-	void (*fail)(void *arg, const struct ml_err *err);	/* any thread: the shard dies of err */
+	void (*durable)(void *arg, uint64_t seq);          /* any thread */
+	void (*fail)(void *arg, const struct ml_err *err); /* any thread: the shard dies of err */
 };
 
 struct ml_sink_ops {
-	const char *schemes[8];	/* of the sink uri; NULL behind the last if there are fewer */
+	const char *schemes[8]; /* of the sink uri; NULL behind the last if there are fewer */
 	enum ml_takes takes;
-	bool topics;		/* rows are dispatched to topics and partitions */
-	bool storage;		/* encoders write one row a message */
+	bool topics;  /* rows are dispatched to topics and partitions */
+	bool storage; /* encoders write one row a message */
 	/*
 	 * Checks every parameter that needs no connection; a protocol is required or not by the sink.  Used before open, and
 	 * alone where a check must precede a connection.
@@ -47,8 +47,8 @@ struct ml_sink_ops {
 	int (*check)(const struct ml_sink_env *env, struct ml_err *err);
 	/* Connects and tries (create-time trial: open, then close).  env outlives the sink. */
 	int (*open)(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *err);
-	size_t (*max_message_bytes)(struct ml_sink *s);	/* for the encoder; NULL: unlimited */
-	ml_topic_open_fn *open_topic;	/* arg: the sink; NULL without topics */
+	size_t (*max_message_bytes)(struct ml_sink *s); /* for the encoder; NULL: unlimited */
+	ml_topic_open_fn *open_topic;                   /* arg: the sink; NULL without topics */
 	/* The batch is the sink's from here on, also after -1. */
 	int (*write)(struct ml_sink *s, struct ml_batch *b, struct ml_err *err);
 	/* Blocks until everything written is durable, or an error. */
@@ -59,21 +59,21 @@ struct ml_sink_ops {
 		struct ml_err *err);
 	/* The checkpoint has advanced to ts (everything <= ts is durable); at most once a second and after each DDL.  m: its
 	 * message or NULL; goes to every partition of the topics. */
-	int (*checkpoint)(struct ml_sink *s, ml_ts ts, const struct ml_msg *m, struct ml_topic **topics, size_t n_topics,
-		struct ml_err *err);
+	int (*checkpoint)(struct ml_sink *s, ml_ts ts, const struct ml_msg *m, struct ml_topic **topics,
+		size_t n_topics, struct ml_err *err);
 	/* Called at least every ML_SINK_TICK_MS: flush by time, delivery reports. */
 	int (*tick)(struct ml_sink *s, struct ml_err *err);
 	/* NULL is fine; gives up what is not durable, quickly. */
 	void (*close)(struct ml_sink *s);
-	void (*stats)(struct ml_sink *s, uint64_t *bytes_out, uint64_t *errors);	/* any thread; may be NULL */
+	void (*stats)(struct ml_sink *s, uint64_t *bytes_out, uint64_t *errors); /* any thread; may be NULL */
 };
 struct ml_sink {
-	const struct ml_sink_ops *ops;	/* first member of each sink's own struct */
+	const struct ml_sink_ops *ops; /* first member of each sink's own struct */
 };
 
 #define ML_SINK_TICK_MS 50
 
-extern const struct ml_sink_ops *const ml_sinks[];	/* registry.c, NULL at the end */
+extern const struct ml_sink_ops *const ml_sinks[]; /* registry.c, NULL at the end */
 /* By the uri's scheme; NULL with ErrSinkURIInvalid "the sink scheme (x) is not supported". */
 const struct ml_sink_ops *ml_sink_for(const char *scheme, struct ml_err *err);
 #endif

@@ -8,7 +8,9 @@
 static const struct ml_source_ops *const sources[] = { &ml_source_mysql };
 
 /* Other names of a source's scheme. */
-static const struct { const char *alias, *scheme; } aliases[] = { { "mariadb", "mysql" } };
+static const struct {
+	const char *alias, *scheme;
+} aliases[] = { { "mariadb", "mysql" } };
 
 const struct ml_source_ops *
 ml_source_for(const char *uri, struct ml_err *err)

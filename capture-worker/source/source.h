@@ -19,12 +19,12 @@ struct ml_source;
 struct ml_source_env {
 	const Ml__ChangefeedSpec *spec;
 	const Ml__ServerConfig *config;
-	const char *object;	/* "default/cf1/0", for logs */
-	const struct ml_filter *filter;	/* which tables and DDLs; never NULL */
-	bool want_values;	/* false: nobody looks into rows (blackhole): count changes, build no rows */
-	ml_ts checkpoint_ts;	/* deliver what is above it */
-	const Ml__Position *position;	/* belongs to checkpoint_ts; NULL: find one */
-	const char *state_dir;	/* folder for this shard's own files (journal); exists */
+	const char *object;             /* "default/cf1/0", for logs */
+	const struct ml_filter *filter; /* which tables and DDLs; never NULL */
+	bool want_values;               /* false: nobody looks into rows (blackhole): count changes, build no rows */
+	ml_ts checkpoint_ts;            /* deliver what is above it */
+	const Ml__Position *position;   /* belongs to checkpoint_ts; NULL: find one */
+	const char *state_dir;          /* folder for this shard's own files (journal); exists */
 	void *arg;
 	/* Hands b over.  0: taken.  -1: the shard stops; b is freed. */
 	int (*emit)(void *arg, struct ml_batch *b);
@@ -36,30 +36,31 @@ struct ml_source_env {
 
 /* What a probe finds out: filled as far as it got. */
 struct ml_source_facts {
-	ml_ts current_ts;	/* now, by the upstream's clock */
+	ml_ts current_ts; /* now, by the upstream's clock */
 	ml_ts start_ts;
-	ml_ts earliest_ts;	/* oldest usable start_ts */
-	Ml__Position position;	/* for start_ts; strings malloc'ed */
+	ml_ts earliest_ts;     /* oldest usable start_ts */
+	Ml__Position position; /* for start_ts; strings malloc'ed */
 	char server_version[64];
 	uint64_t upstream_id;
-	struct ml_schema **tables;	/* of the filter, references owned; without system schemas */
+	struct ml_schema **tables; /* of the filter, references owned; without system schemas */
 	size_t n_tables;
 	char warnings[4][512];
 	int n_warnings;
 };
 
 struct ml_source_ops {
-	const char *scheme;	/* of the upstream uri: "mysql" (alias "mariadb") */
+	const char *scheme; /* of the upstream uri: "mysql" (alias "mariadb") */
 	/*
 	 * Checks the upstream for a changefeed: reachable, prerequisites, privileges, start_ts; fills facts.  Blocking.  The
 	 * caller frees facts with ml_source_facts_fini, also after an error.
 	 */
 	int (*probe)(const struct ml_source_env *env, struct ml_source_facts *facts, struct ml_err *err);
-	int (*open)(struct ml_source **out, const struct ml_source_env *env, struct ml_err *err);	/* connects nothing yet;
+	int (*open)(
+		struct ml_source **out, const struct ml_source_env *env, struct ml_err *err); /* connects nothing yet;
 		 * env outlives the source */
 	/* 0: stopped, or target_ts reached; -1: an error that the shard must die of.  Blocking. */
 	int (*run)(struct ml_source *s, struct ml_err *err);
-	void (*stop)(struct ml_source *s);	/* from any thread; run returns soon */
+	void (*stop)(struct ml_source *s); /* from any thread; run returns soon */
 	/* The checkpoint is durable: older journal entries may go.  From any thread. */
 	void (*saved)(struct ml_source *s, ml_ts checkpoint_ts);
 	void (*close)(struct ml_source *s);

@@ -12,16 +12,16 @@
 
 struct ml_arena_chunk {
 	struct ml_arena_chunk *next;
-	size_t size;	/* of data[] */
+	size_t size; /* of data[] */
 	char data[] __attribute__((aligned(16)));
 };
 
 struct ml_arena {
-	char *p, *end;			/* free part of the newest chunk */
-	struct ml_arena_chunk *chunks;	/* newest first */
-	struct ml_arena_chunk *spare;	/* kept by a reset */
-	size_t chunk_bytes;		/* size of an ordinary chunk */
-	size_t total_bytes;		/* of the chunks in use */
+	char *p, *end;                 /* free part of the newest chunk */
+	struct ml_arena_chunk *chunks; /* newest first */
+	struct ml_arena_chunk *spare;  /* kept by a reset */
+	size_t chunk_bytes;            /* size of an ordinary chunk */
+	size_t total_bytes;            /* of the chunks in use */
 };
 
 /*

@@ -4,10 +4,10 @@
 #include <stdint.h>
 
 struct ml_backoff {
-	uint32_t base_ms;	/* first delay; > 0 */
-	uint32_t cap_ms;	/* longest delay; >= base_ms */
-	uint32_t calm_ms;	/* a run at least this long forgives earlier deaths */
-	uint32_t deaths;	/* short runs in a row so far; start at 0 */
+	uint32_t base_ms; /* first delay; > 0 */
+	uint32_t cap_ms;  /* longest delay; >= base_ms */
+	uint32_t calm_ms; /* a run at least this long forgives earlier deaths */
+	uint32_t deaths;  /* short runs in a row so far; start at 0 */
 };
 
 /*

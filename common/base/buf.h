@@ -7,12 +7,12 @@
 #include <string.h>
 
 struct ml_buf {
-	char *data;	/* NULL while empty; NUL-terminated after any ml_buf call that writes */
+	char *data; /* NULL while empty; NUL-terminated after any ml_buf call that writes */
 	size_t len, cap;
 };
 
-void ml_buf_fini(struct ml_buf *b);	/* frees; b is empty again */
-void ml_buf_need(struct ml_buf *b, size_t n);	/* room for n more bytes and a NUL; aborts without memory */
+void ml_buf_fini(struct ml_buf *b);           /* frees; b is empty again */
+void ml_buf_need(struct ml_buf *b, size_t n); /* room for n more bytes and a NUL; aborts without memory */
 void ml_buf_put(struct ml_buf *b, const void *p, size_t n);
 void ml_buf_puts(struct ml_buf *b, const char *s);
 void ml_buf_putc(struct ml_buf *b, char c);

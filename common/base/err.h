@@ -21,10 +21,10 @@ enum ml_code {
 #undef X
 
 struct ml_err {
-	enum ml_code code;	/* ML_OK: no error */
-	int lib;		/* errno, librdkafka or MySQL code behind it, else 0 */
-	char text[1024];	/* without the "[CDC:...]" in front; what the API sends */
-	char where[160];	/* context, outermost first; what the log adds */
+	enum ml_code code; /* ML_OK: no error */
+	int lib;           /* errno, librdkafka or MySQL code behind it, else 0 */
+	char text[1024];   /* without the "[CDC:...]" in front; what the API sends */
+	char where[160];   /* context, outermost first; what the log adds */
 };
 
 /* Sets err (may be NULL) with the row's own text; the value is always -1, so: return ML_ERR(err, ErrIO, errno, a, b); */
@@ -45,9 +45,9 @@ int ml_err_named(struct ml_err *err, const char *name, const char *text);
 const char *ml_err_print(const struct ml_err *err, char *buf, size_t size);
 /* "CDC:ErrX"; static storage. */
 const char *ml_code_name(enum ml_code code);
-enum ml_code ml_code_by_name(const char *name);	/* with or without "CDC:"; ML_OK if unknown */
+enum ml_code ml_code_by_name(const char *name); /* with or without "CDC:"; ML_OK if unknown */
 enum ml_err_class ml_code_class(enum ml_code code);
-int ml_code_status(enum ml_code code);	/* HTTP status of the row */
+int ml_code_status(enum ml_code code); /* HTTP status of the row */
 /*
  * HTTP status of a whole error: 400 also when a 400 code occurs anywhere in the text, since wrapped errors inherit it
  * (TiCDC's rule).

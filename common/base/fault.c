@@ -16,7 +16,8 @@ ml_fault(const char *name, const char *arg)
 		if (len >= n && strncmp(p, name, n) == 0) {
 			if (len == n)
 				return true;
-			if (p[n] == '@' && arg != NULL && strlen(arg) == len - n - 1 && strncmp(p + n + 1, arg, len - n - 1) == 0)
+			if (p[n] == '@' && arg != NULL && strlen(arg) == len - n - 1 &&
+				strncmp(p + n + 1, arg, len - n - 1) == 0)
 				return true;
 		}
 		p += len;

@@ -8,10 +8,10 @@ struct ml_list {
 	struct ml_list *next, *prev;
 };
 
-#define ML_CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define ML_CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define ML_LIST_FOREACH(i, head) for (struct ml_list *i = (head)->next; i != (head); i = i->next)
 /* The body may remove and free i. */
-#define ML_LIST_FOREACH_SAFE(i, head) \
+#define ML_LIST_FOREACH_SAFE(i, head)                                                                                  \
 	for (struct ml_list *i = (head)->next, *i##_next = i->next; i != (head); i = i##_next, i##_next = i->next)
 
 static inline void

@@ -3,7 +3,7 @@
 #define ML_COMMON_BASE_TS_H
 #include <stdint.h>
 
-typedef uint64_t ml_ts;	/* 0: none */
+typedef uint64_t ml_ts; /* 0: none */
 #define ML_TS_LOGICAL_BITS 18
 
 static inline ml_ts

@@ -20,8 +20,8 @@
 #define MESSAGES_PER_TURN 64
 
 struct out_fd {
-	size_t at;	/* offset in out.data of the frame it goes with */
-	int fd;		/* ours: a duplicate */
+	size_t at; /* offset in out.data of the frame it goes with */
+	int fd;    /* ours: a duplicate */
 };
 
 struct ml_chan {
@@ -29,23 +29,23 @@ struct ml_chan {
 	struct ml_watch *watch;
 	const struct ml_chan_handlers *h;
 	void *arg;
-	int fd;		/* -1 after ml_chan_free */
-	unsigned refs;	/* the owner, a running callback, a call that is to come later */
+	int fd;        /* -1 after ml_chan_free */
+	unsigned refs; /* the owner, a running callback, a call that is to come later */
 	uint64_t last_id;
 
 	struct ml_frame_in in;
 	int in_fds[FDS_MAX];
 	unsigned n_in_fds;
-	bool more;	/* whole frames may wait in `in`: go on in the next turn */
+	bool more; /* whole frames may wait in `in`: go on in the next turn */
 
 	struct ml_buf out;
-	size_t out_at;	/* first byte not sent */
+	size_t out_at; /* first byte not sent */
 	struct out_fd out_fds[FDS_MAX];
 	unsigned n_out_fds;
-	bool was_full;	/* on_room is owed */
-	bool deaf;	/* the peer reads no more; what it has sent is still read */
+	bool was_full; /* on_room is owed */
+	bool deaf;     /* the peer reads no more; what it has sent is still read */
 
-	bool dead;	/* closed() is owed or done */
+	bool dead; /* closed() is owed or done */
 	enum ml_chan_end end;
 	struct ml_err err;
 	char name[64];
@@ -190,7 +190,8 @@ take_fds(struct ml_chan *ch, struct msghdr *msg)
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
 			if (i > 0 || ch->n_in_fds == FDS_MAX) {
 				close(fd);
-				result = ML_ERRF(&ch->err, ErrChannel, EBADMSG, "%s: more descriptors than messages", ch->name);
+				result = ML_ERRF(
+					&ch->err, ErrChannel, EBADMSG, "%s: more descriptors than messages", ch->name);
 			} else {
 				ch->in_fds[ch->n_in_fds++] = fd;
 			}
@@ -206,7 +207,9 @@ read_some(struct ml_chan *ch)
 {
 	char control[CMSG_SPACE(sizeof(int) * 4)];
 	struct iovec iov;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
 	ssize_t n;
 
 	iov.iov_base = ml_frame_room(&ch->in, &iov.iov_len);
@@ -217,8 +220,8 @@ read_some(struct ml_chan *ch)
 		size_t rest = ml_frame_rest(&ch->in);
 
 		/* A reset is a peer that went away without reading all we sent: an end like any other. */
-		ML_ERRF(&ch->err, ErrChannel, 0, rest > 0 ? "%s: closed by the peer within a message" : "%s: closed by the peer",
-			ch->name);
+		ML_ERRF(&ch->err, ErrChannel, 0,
+			rest > 0 ? "%s: closed by the peer within a message" : "%s: closed by the peer", ch->name);
 		die(ch, ML_CHAN_EOF);
 		return;
 	}
@@ -283,7 +286,8 @@ take_messages(struct ml_chan *ch)
 		if (has_fd) {
 			if (ch->n_in_fds == 0) {
 				ml__envelope__free_unpacked(m, NULL);
-				ML_ERRF(&ch->err, ErrChannel, EBADMSG, "%s: a message came without its descriptor", ch->name);
+				ML_ERRF(&ch->err, ErrChannel, EBADMSG, "%s: a message came without its descriptor",
+					ch->name);
 				die(ch, ML_CHAN_BAD);
 				return;
 			}

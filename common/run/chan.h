@@ -35,12 +35,12 @@ struct ml_chan_handlers {
 	void (*message)(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg);
 	/* The channel is dead: why in err.  Called once, never from inside ml_chan_send; free it here or later. */
 	void (*closed)(struct ml_chan *ch, enum ml_chan_end end, const struct ml_err *err, void *arg);
-	void (*room)(struct ml_chan *ch, void *arg);	/* may be NULL */
+	void (*room)(struct ml_chan *ch, void *arg); /* may be NULL */
 };
 
 /* Takes over fd (a stream socket); makes it non-blocking and close-on-exec.  name: for logs, copied. */
 struct ml_chan *ml_chan_new(struct ml_loop *l, int fd, const char *name, const struct ml_chan_handlers *h, void *arg);
-void ml_chan_free(struct ml_chan *ch);	/* closes; unsent bytes are lost; NULL is fine; allowed from its own callbacks */
+void ml_chan_free(struct ml_chan *ch); /* closes; unsent bytes are lost; NULL is fine; allowed from its own callbacks */
 /*
  * Queues m (its version is set here) and tries to write at once.  fd: -1, or a descriptor that is sent and stays the caller's.
  * Returns the id given to the message (> 0), for reply_to; 0 if the channel is dead or m is too large.
@@ -49,10 +49,10 @@ uint64_t ml_chan_send(struct ml_chan *ch, Ml__Envelope *m, int fd);
 bool ml_chan_full(const struct ml_chan *ch);
 /* Blocks for at most timeout_ms until all that is queued is with the kernel, which delivers it even if we exit then. */
 void ml_chan_drain(struct ml_chan *ch, int timeout_ms);
-size_t ml_chan_unsent(const struct ml_chan *ch);	/* bytes queued */
+size_t ml_chan_unsent(const struct ml_chan *ch); /* bytes queued */
 /* Ends the channel as if the peer had sent something malformed: a message out of its role or state. */
 void ml_chan_refuse(struct ml_chan *ch, const char *why);
-void ml_chan_set(struct ml_chan *ch, const struct ml_chan_handlers *h, void *arg);	/* other handlers from now on */
+void ml_chan_set(struct ml_chan *ch, const struct ml_chan_handlers *h, void *arg); /* other handlers from now on */
 const char *ml_chan_name(const struct ml_chan *ch);
 /* Two connected stream sockets, both close-on-exec and non-blocking; 0 or -1 with err. */
 int ml_chan_pair(int fds[2], struct ml_err *err);

@@ -82,8 +82,8 @@ ml_frame_next(struct ml_frame_in *in, Ml__Envelope **m, bool *has_fd, struct ml_
 	if (got == NULL)
 		return ML_ERRF(err, ErrChannel, EBADMSG, "frame of %u bytes does not unpack", len);
 	if (got->version != ML_CHAN_VERSION) {
-		ML_ERRF(err, ErrChannel, EPROTONOSUPPORT, "message of version %u; this program speaks version %u", got->version,
-			ML_CHAN_VERSION);
+		ML_ERRF(err, ErrChannel, EPROTONOSUPPORT, "message of version %u; this program speaks version %u",
+			got->version, ML_CHAN_VERSION);
 		ml__envelope__free_unpacked(got, NULL);
 		return -1;
 	}

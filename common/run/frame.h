@@ -22,7 +22,7 @@
 
 struct ml_frame_in {
 	struct ml_buf buf;
-	size_t at;	/* first byte not parsed yet */
+	size_t at; /* first byte not parsed yet */
 };
 
 void ml_frame_in_fini(struct ml_frame_in *in);

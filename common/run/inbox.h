@@ -11,8 +11,8 @@
 
 struct ml_inbox_row {
 	Ml__Envelope__BodyCase body;
-	uint32_t states;	/* bit mask: 1u << state */
-	void (*handle)(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg);	/* fd as in ml_chan_handlers */
+	uint32_t states;                                                              /* bit mask: 1u << state */
+	void (*handle)(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg); /* fd as in ml_chan_handlers */
 };
 
 /*

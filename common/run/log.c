@@ -27,9 +27,19 @@ ml_log_init(const char *process)
 int
 ml_log_parse_level(const char *name, enum ml_level *level)
 {
-	static const struct { const char *name; enum ml_level level; } rows[] = {
-		{ "debug", ML_DEBUG }, { "info", ML_INFO }, { "", ML_INFO }, { "warn", ML_WARN }, { "warning", ML_WARN },
-		{ "error", ML_ERROR }, { "dpanic", ML_FATAL }, { "panic", ML_FATAL }, { "fatal", ML_FATAL },
+	static const struct {
+		const char *name;
+		enum ml_level level;
+	} rows[] = {
+		{ "debug", ML_DEBUG },
+		{ "info", ML_INFO },
+		{ "", ML_INFO },
+		{ "warn", ML_WARN },
+		{ "warning", ML_WARN },
+		{ "error", ML_ERROR },
+		{ "dpanic", ML_FATAL },
+		{ "panic", ML_FATAL },
+		{ "fatal", ML_FATAL },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -92,8 +102,8 @@ ml_log_write(enum ml_level level, const char *object, const char *fmt, ...)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	n = snprintf(line, 200, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ %s %.40s[%ld] ", tm.tm_year + 1900, tm.tm_mon + 1,
-		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(now.tv_nsec / 1000000), level_tags[level], process_name,
-		(long)getpid());
+		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(now.tv_nsec / 1000000), level_tags[level],
+		process_name, (long)getpid());
 	at = escape(line, (size_t)n, object != NULL ? object : "-");
 	at = escape(line, at, ": ");
 	at = escape(line, at, text);

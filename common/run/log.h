@@ -15,9 +15,9 @@
 
 enum ml_level { ML_DEBUG, ML_INFO, ML_WARN, ML_ERROR, ML_FATAL };
 
-extern int ml_log_level;	/* lowest level written; read without a lock */
+extern int ml_log_level; /* lowest level written; read without a lock */
 
-void ml_log_init(const char *process);	/* e.g. "supervisor", "gateway", "worker"; static text */
+void ml_log_init(const char *process); /* e.g. "supervisor", "gateway", "worker"; static text */
 /* "debug info warn warning error dpanic panic fatal", any case; empty = info.  0, or -1 if unknown. */
 int ml_log_parse_level(const char *name, enum ml_level *level);
 const char *ml_level_name(enum ml_level level);
@@ -26,10 +26,10 @@ void ml_log_write(enum ml_level level, const char *object, const char *fmt, ...)
 /* Logs err with its code, text, context and library code. */
 void ml_log_err(enum ml_level level, const char *object, const struct ml_err *err, const char *what);
 
-#define ML_LOG(level, object, ...) \
-	do { \
-		if ((int)(level) >= __atomic_load_n(&ml_log_level, __ATOMIC_RELAXED)) \
-			ml_log_write((level), (object), __VA_ARGS__); \
+#define ML_LOG(level, object, ...)                                                                                     \
+	do {                                                                                                           \
+		if ((int)(level) >= __atomic_load_n(&ml_log_level, __ATOMIC_RELAXED))                                  \
+			ml_log_write((level), (object), __VA_ARGS__);                                                  \
 	} while (0)
 #define ml_debug(object, ...) ML_LOG(ML_DEBUG, (object), __VA_ARGS__)
 #define ml_info(object, ...) ML_LOG(ML_INFO, (object), __VA_ARGS__)

@@ -30,7 +30,7 @@ struct sig {
 
 struct ml_loop {
 	struct event_base *base;
-	struct calls later, running;	/* running: those of the turn that ends now */
+	struct calls later, running; /* running: those of the turn that ends now */
 	struct sig *sigs;
 	bool stop;
 
@@ -60,7 +60,7 @@ static void *
 must(void *p)
 {
 	if (p == NULL)
-		abort();	/* out of memory: nothing sensible is left to do, as in the arena */
+		abort(); /* out of memory: nothing sensible is left to do, as in the arena */
 	return p;
 }
 
@@ -98,7 +98,7 @@ on_wake(int fd, short what, void *arg)
 
 	(void)what;
 	if (read(fd, &count, sizeof(count)) < 0)
-		return;		/* EAGAIN: another turn took it */
+		return; /* EAGAIN: another turn took it */
 	pthread_mutex_lock(&l->lock);
 	got = l->woken;
 	l->woken = l->waking;
@@ -215,7 +215,7 @@ on_timer(int fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	t->fn(t->arg);	/* may free t */
+	t->fn(t->arg); /* may free t */
 }
 
 struct ml_timer *
@@ -257,7 +257,7 @@ on_fd(int fd, short what, void *arg)
 {
 	struct ml_watch *w = arg;
 
-	w->fn(fd, what, w->arg);	/* may free w */
+	w->fn(fd, what, w->arg); /* may free w */
 }
 
 struct ml_watch *

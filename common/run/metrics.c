@@ -16,14 +16,14 @@ struct series {
 struct ml_metrics {
 	const struct ml_metric_desc *descs;
 	size_t n;
-	struct series **first, **last;	/* one list per row, in order of birth */
+	struct series **first, **last; /* one list per row, in order of birth */
 };
 
 static void *
 must(void *p)
 {
 	if (p == NULL)
-		abort();	/* out of memory */
+		abort(); /* out of memory */
 	return p;
 }
 

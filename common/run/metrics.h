@@ -20,15 +20,16 @@
 enum ml_metric_type { ML_COUNTER, ML_GAUGE };
 
 struct ml_metric_desc {
-	const char *name;	/* with its unit: "_seconds", "_bytes"; counters end in "_total" unless TiCDC's name does not */
+	const char
+		*name; /* with its unit: "_seconds", "_bytes"; counters end in "_total" unless TiCDC's name does not */
 	enum ml_metric_type type;
 	const char *help;
-	const char *labels[ML_METRIC_LABELS];	/* names; the rest NULL */
+	const char *labels[ML_METRIC_LABELS]; /* names; the rest NULL */
 };
 
 struct ml_metrics;
-struct ml_metrics *ml_metrics_new(const struct ml_metric_desc *descs, size_t n);	/* descs are borrowed */
-void ml_metrics_free(struct ml_metrics *m);	/* NULL is fine */
+struct ml_metrics *ml_metrics_new(const struct ml_metric_desc *descs, size_t n); /* descs are borrowed */
+void ml_metrics_free(struct ml_metrics *m);                                      /* NULL is fine */
 /*
  * The value of one series, which begins with 0 when it is asked for first.  labels: one value per label of the row, copied.
  * The pointer lives until the series is dropped: keep it where a value changes often.

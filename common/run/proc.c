@@ -20,7 +20,7 @@ struct ml_proc {
 	struct ml_loop *loop;
 	struct ml_chan *ch;
 	struct ml_proc_desc desc;
-	Ml__Envelope *welcome;	/* NULL until it is here */
+	Ml__Envelope *welcome; /* NULL until it is here */
 	unsigned state;
 	int listen_fd;
 	bool stopping;
@@ -47,22 +47,23 @@ take_welcome(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 		if (fd >= 0)
 			close(fd);
 		free(bytes);
-		ml_chan_refuse(ch, "Welcome out of turn, without its configuration, or with a descriptor that is not for us");
+		ml_chan_refuse(
+			ch, "Welcome out of turn, without its configuration, or with a descriptor that is not for us");
 		return;
 	}
 	ml__envelope__pack(m, bytes);
 	p->welcome = ml__envelope__unpack(NULL, n, bytes);
 	free(bytes);
 	if (p->welcome == NULL)
-		abort();	/* it has been unpacked a moment ago: out of memory */
+		abort(); /* it has been unpacked a moment ago: out of memory */
 	p->listen_fd = fd;
 	if (p->desc.role == ML__ROLE__ROLE_WORKER && m->welcome->role == ML__ROLE__ROLE_PROBE)
 		p->desc.role = ML__ROLE__ROLE_PROBE;
 	if (ml_log_parse_level(m->welcome->config->log_level, &level) == 0)
 		ml_log_set_level(level);
 	if (m->welcome->changefeed_id[0] != '\0')
-		snprintf(p->object, sizeof(p->object), "%.64s/%.64s/%u", m->welcome->namespace_, m->welcome->changefeed_id,
-			m->welcome->shard);
+		snprintf(p->object, sizeof(p->object), "%.64s/%.64s/%u", m->welcome->namespace_,
+			m->welcome->changefeed_id, m->welcome->shard);
 	ml_loop_stop(p->loop);
 }
 

@@ -27,21 +27,21 @@
 
 /* Exit codes of children; numbers of sysexits(3).  Any other code and any signal is a crash: restarted after a delay. */
 enum ml_exit {
-	ML_EXIT_OK = 0,		/* stopped as asked, or all is done (target_ts, probe): not restarted */
-	ML_EXIT_FAULT = 70,	/* a Fault went to the gateway, which decides: not restarted before its StartShard */
-	ML_EXIT_ORPHAN = 75,	/* the channel to the supervisor broke, or Welcome did not come */
-	ML_EXIT_CONFIG = 78,	/* hopeless: other version or build, configuration that cannot work; not restarted */
+	ML_EXIT_OK = 0,      /* stopped as asked, or all is done (target_ts, probe): not restarted */
+	ML_EXIT_FAULT = 70,  /* a Fault went to the gateway, which decides: not restarted before its StartShard */
+	ML_EXIT_ORPHAN = 75, /* the channel to the supervisor broke, or Welcome did not come */
+	ML_EXIT_CONFIG = 78, /* hopeless: other version or build, configuration that cannot work; not restarted */
 };
 
 /* States for the rows of desc. */
 enum { ML_PROC_STARTING = 0, ML_PROC_UP = 1 };
-#define ML_PROC_IN_STARTING (1u << ML_PROC_STARTING)	/* before ml_proc_ready */
+#define ML_PROC_IN_STARTING (1u << ML_PROC_STARTING) /* before ml_proc_ready */
 #define ML_PROC_IN_UP (1u << ML_PROC_UP)
 
 struct ml_proc;
 struct ml_proc_desc {
 	Ml__Role role;
-	const char *log_name;	/* "gateway", "worker"; static text */
+	const char *log_name; /* "gateway", "worker"; static text */
 	/* Further messages of the supervisor; Welcome, Stop and SetLogLevel are taken by ml_proc itself. */
 	const struct ml_inbox_row *rows;
 	size_t n_rows;
@@ -50,7 +50,7 @@ struct ml_proc_desc {
 	 * process at once.
 	 */
 	void (*stop)(uint32_t grace_ms, void *arg);
-	void *arg;	/* of rows and stop */
+	void *arg; /* of rows and stop */
 };
 
 /*
@@ -59,12 +59,13 @@ struct ml_proc_desc {
  * have started a probe, see ml_proc_role.
  */
 struct ml_proc *ml_proc_start(struct ml_loop *l, const struct ml_proc_desc *desc);
-const Ml__ServerConfig *ml_proc_config(const struct ml_proc *p);	/* all three: borrowed, live as long as p */
+const Ml__ServerConfig *ml_proc_config(const struct ml_proc *p); /* all three: borrowed, live as long as p */
 const Ml__Welcome *ml_proc_welcome(const struct ml_proc *p);
-const char *ml_proc_object(const struct ml_proc *p);	/* for logs: "default/cf1/0" of a worker, else "-" */
-Ml__Role ml_proc_role(const struct ml_proc *p);	/* as the supervisor meant it: ROLE_GATEWAY, ROLE_WORKER or ROLE_PROBE */
-int ml_proc_listen_fd(struct ml_proc *p);	/* the gateway's listening socket, the caller's from now on; -1 if none */
-struct ml_chan *ml_proc_chan(struct ml_proc *p);	/* to the supervisor; never free it */
+const char *ml_proc_object(const struct ml_proc *p); /* for logs: "default/cf1/0" of a worker, else "-" */
+Ml__Role ml_proc_role(
+	const struct ml_proc *p);         /* as the supervisor meant it: ROLE_GATEWAY, ROLE_WORKER or ROLE_PROBE */
+int ml_proc_listen_fd(struct ml_proc *p); /* the gateway's listening socket, the caller's from now on; -1 if none */
+struct ml_chan *ml_proc_chan(struct ml_proc *p); /* to the supervisor; never free it */
 void ml_proc_ready(struct ml_proc *p);
 /* Says Stopped if Stop had come, gives the channel a second to send what is queued, and exits.  Threads need not be joined. */
 void ml_proc_end(struct ml_proc *p, enum ml_exit code) __attribute__((noreturn));

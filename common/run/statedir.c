@@ -21,7 +21,7 @@ ml_state_dir_make(char *buf, size_t size, const char *data_dir, const char *ns, 
 	path(buf, size, data_dir, ns, changefeed, shard);
 	for (char *slash = buf + strlen(data_dir) + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
 		*slash = '\0';
-		(void)mkdir(buf, 0700);	/* what is wrong shows at the last one */
+		(void)mkdir(buf, 0700); /* what is wrong shows at the last one */
 		*slash = '/';
 	}
 	if (mkdir(buf, 0700) != 0 && errno != EEXIST)

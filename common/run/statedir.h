@@ -10,8 +10,9 @@
 #include "common/base/err.h"
 
 /* The path into buf; makes the folder and those above it.  0, or -1: ErrDataDir. */
-int ml_state_dir_make(char *buf, size_t size, const char *data_dir, const char *ns, const char *changefeed, uint32_t shard,
-	struct ml_err *err);
+int ml_state_dir_make(char *buf, size_t size, const char *data_dir, const char *ns, const char *changefeed,
+	uint32_t shard, struct ml_err *err);
 /* Removes the folder with the files in it; one that is not there is fine.  0, or -1: ErrDataDir. */
-int ml_state_dir_remove(const char *data_dir, const char *ns, const char *changefeed, uint32_t shard, struct ml_err *err);
+int ml_state_dir_remove(
+	const char *data_dir, const char *ns, const char *changefeed, uint32_t shard, struct ml_err *err);
 #endif

@@ -20,7 +20,11 @@ struct start {
 static int
 result(int e)
 {
-	return e == 0 ? thrd_success : e == ETIMEDOUT ? thrd_timedout : e == EBUSY ? thrd_busy : e == ENOMEM ? thrd_nomem : thrd_error;
+	return e == 0           ? thrd_success
+	       : e == ETIMEDOUT ? thrd_timedout
+	       : e == EBUSY     ? thrd_busy
+	       : e == ENOMEM    ? thrd_nomem
+				: thrd_error;
 }
 
 static pthread_mutex_t *

@@ -17,7 +17,7 @@ static void *
 must(void *p)
 {
 	if (p == NULL)
-		abort();	/* out of memory, at start-up */
+		abort(); /* out of memory, at start-up */
 	return p;
 }
 
@@ -141,7 +141,8 @@ ml_conf_set(const struct ml_opt *o, void *base, const char *text, const char *ca
 		return set_text(o, base, text, called, err);
 	case ML_OPT_BOOL:
 		if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-			return ML_ERRF(err, ErrConfigInvalid, 0, "%s: '%.100s' is neither true nor false", called, text);
+			return ML_ERRF(
+				err, ErrConfigInvalid, 0, "%s: '%.100s' is neither true nor false", called, text);
 		*(bool *)place(o, base) = text[0] == 't';
 		return 0;
 	case ML_OPT_INT:
@@ -152,7 +153,8 @@ ml_conf_set(const struct ml_opt *o, void *base, const char *text, const char *ca
 		return set_number(o, base, v, called, err);
 	case ML_OPT_DURATION:
 		if (ml_parse_duration_ns(text, &v) != 0)
-			return ML_ERRF(err, ErrConfigInvalid, 0, "%s: '%.100s' is not a duration such as 50ms or 1m30s", called, text);
+			return ML_ERRF(err, ErrConfigInvalid, 0, "%s: '%.100s' is not a duration such as 50ms or 1m30s",
+				called, text);
 		return set_number(o, base, v, called, err);
 	case ML_OPT_LIST:
 		list = split(text);
@@ -335,8 +337,16 @@ ml_conf_load(const struct ml_opt *opts, size_t n, void *base, const struct ml_to
 void
 ml_conf_put_duration(struct ml_buf *out, int64_t ns)
 {
-	static const struct { const char *unit; int64_t ns; } units[] = {
-		{ "h", 3600000000000 }, { "m", 60000000000 }, { "s", 1000000000 }, { "ms", 1000000 }, { "us", 1000 }, { "ns", 1 },
+	static const struct {
+		const char *unit;
+		int64_t ns;
+	} units[] = {
+		{ "h", 3600000000000 },
+		{ "m", 60000000000 },
+		{ "s", 1000000000 },
+		{ "ms", 1000000 },
+		{ "us", 1000 },
+		{ "ns", 1 },
 	};
 	bool any = false;
 
@@ -491,7 +501,8 @@ put_obsolete(struct ml_buf *out, const struct ml_opt *o)
 }
 
 static void
-put_json_level(const struct ml_opt *opts, size_t n, const void *base, const char *prefix, size_t len, struct ml_buf *out)
+put_json_level(
+	const struct ml_opt *opts, size_t n, const void *base, const char *prefix, size_t len, struct ml_buf *out)
 {
 	bool first = true;
 
@@ -505,7 +516,8 @@ put_json_level(const struct ml_opt *opts, size_t n, const void *base, const char
 		dot = strchr(rest, '.');
 		/* A section is printed where its first option stands. */
 		for (size_t j = 0; dot != NULL && j < i && !seen; j++)
-			seen = in_json(&opts[j]) && strncmp(opts[j].name, opts[i].name, (size_t)(dot + 1 - opts[i].name)) == 0;
+			seen = in_json(&opts[j]) &&
+			       strncmp(opts[j].name, opts[i].name, (size_t)(dot + 1 - opts[i].name)) == 0;
 		if (seen)
 			continue;
 		ml_buf_printf(out, "%s\"%.*s\":", first ? "" : ",", dot != NULL ? (int)(dot - rest) : INT_MAX, rest);
@@ -535,8 +547,11 @@ ml_conf_print_usage(const struct ml_opt *opts, size_t n, struct ml_buf *out)
 
 		if (o->flag == NULL || (o->flags & (ML_OPT_HIDDEN | ML_OPT_OBSOLETE)) != 0)
 			continue;
-		snprintf(left, sizeof(left), "--%s %s", o->flag, o->type == ML_OPT_BOOL ? "" :
-			o->type == ML_OPT_INT ? "int" : o->type == ML_OPT_DURATION ? "duration" : "string");
+		snprintf(left, sizeof(left), "--%s %s", o->flag,
+			o->type == ML_OPT_BOOL       ? ""
+			: o->type == ML_OPT_INT      ? "int"
+			: o->type == ML_OPT_DURATION ? "duration"
+						     : "string");
 		ml_buf_printf(out, "      %-30s %s", left, o->help);
 		if (o->dflt[0] != '\0')
 			ml_buf_printf(out, " (default %s)", o->dflt);

@@ -13,21 +13,21 @@
 #include "common/text/toml.h"
 
 enum ml_opt_type {
-	ML_OPT_STRING,		/* char *; never NULL once defaults are set */
-	ML_OPT_BOOL,		/* bool */
-	ML_OPT_INT,		/* int64_t, within [min, max] */
-	ML_OPT_DURATION,	/* int64_t, nanoseconds, within [min, max]; "1m30s" or, in a file, an integer of nanoseconds */
-	ML_OPT_LIST,		/* struct ml_texts; a flag gives it separated by commas */
-	ML_OPT_TREE,		/* no value: anything below this name is accepted and ignored */
+	ML_OPT_STRING,   /* char *; never NULL once defaults are set */
+	ML_OPT_BOOL,     /* bool */
+	ML_OPT_INT,      /* int64_t, within [min, max] */
+	ML_OPT_DURATION, /* int64_t, nanoseconds, within [min, max]; "1m30s" or, in a file, an integer of nanoseconds */
+	ML_OPT_LIST,     /* struct ml_texts; a flag gives it separated by commas */
+	ML_OPT_TREE,     /* no value: anything below this name is accepted and ignored */
 };
 
 /* Flags of a row. */
 enum {
-	ML_OPT_OBSOLETE = 1,	/* accepted, with a warning, and ignored */
-	ML_OPT_HIDDEN = 2,	/* not in usage text */
-	ML_OPT_SECRET = 4,	/* never printed */
-	ML_OPT_FLAG_ONLY = 8,	/* not in the file */
-	ML_OPT_OURS = 16,	/* not TiCDC's; for the documentation */
+	ML_OPT_OBSOLETE = 1,  /* accepted, with a warning, and ignored */
+	ML_OPT_HIDDEN = 2,    /* not in usage text */
+	ML_OPT_SECRET = 4,    /* never printed */
+	ML_OPT_FLAG_ONLY = 8, /* not in the file */
+	ML_OPT_OURS = 16,     /* not TiCDC's; for the documentation */
 };
 
 struct ml_texts {
@@ -36,15 +36,15 @@ struct ml_texts {
 };
 
 struct ml_opt {
-	const char *name;	/* in the file: "section.key" */
-	const char *flag;	/* on the command line, without "--"; NULL: none */
+	const char *name; /* in the file: "section.key" */
+	const char *flag; /* on the command line, without "--"; NULL: none */
 	enum ml_opt_type type;
 	unsigned flags;
-	size_t at;		/* offset of the value */
-	const char *dflt;	/* as a flag would give it; "" for none */
-	const char *unit;	/* "s", "MiB"; NULL if none */
-	int64_t min, max;	/* of numbers; both 0: no limit but the type's */
-	int (*check)(const char *text, struct ml_err *err);	/* of texts, and of each element of a list; NULL: any */
+	size_t at;                                          /* offset of the value */
+	const char *dflt;                                   /* as a flag would give it; "" for none */
+	const char *unit;                                   /* "s", "MiB"; NULL if none */
+	int64_t min, max;                                   /* of numbers; both 0: no limit but the type's */
+	int (*check)(const char *text, struct ml_err *err); /* of texts, and of each element of a list; NULL: any */
 	const char *help;
 };
 

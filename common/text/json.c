@@ -64,9 +64,10 @@ hex4(const unsigned char *p)
 	int32_t v = 0;
 
 	for (int i = 0; i < 4; i++) {
-		int d = p[i] >= '0' && p[i] <= '9' ? p[i] - '0'
+		int d = p[i] >= '0' && p[i] <= '9'   ? p[i] - '0'
 			: p[i] >= 'a' && p[i] <= 'f' ? p[i] - 'a' + 10
-			: p[i] >= 'A' && p[i] <= 'F' ? p[i] - 'A' + 10 : -1;
+			: p[i] >= 'A' && p[i] <= 'F' ? p[i] - 'A' + 10
+						     : -1;
 
 		if (d < 0)
 			return -1;
@@ -88,7 +89,7 @@ parse_u(struct parser *ps, uint32_t *rune)
 		return fail_char(ps, "in \\u hexadecimal character escape");
 	ps->p += 4;
 	if (v >= 0xd800 && v < 0xdc00 && ps->end - ps->p >= 6 && ps->p[0] == '\\' && ps->p[1] == 'u' &&
-			(low = hex4(ps->p + 2)) >= 0xdc00 && low < 0xe000) {
+		(low = hex4(ps->p + 2)) >= 0xdc00 && low < 0xe000) {
 		ps->p += 6;
 		*rune = 0x10000 + ((uint32_t)(v - 0xd800) << 10) + (uint32_t)(low - 0xdc00);
 	} else {
@@ -136,12 +137,26 @@ parse_string(struct parser *ps, const char **s, size_t *len)
 		ps->p++;
 		c = *ps->p++;
 		switch (c) {
-		case '"': case '\\': case '/': *o++ = (char)c; break;
-		case 'b': *o++ = '\b'; break;
-		case 'f': *o++ = '\f'; break;
-		case 'n': *o++ = '\n'; break;
-		case 'r': *o++ = '\r'; break;
-		case 't': *o++ = '\t'; break;
+		case '"':
+		case '\\':
+		case '/':
+			*o++ = (char)c;
+			break;
+		case 'b':
+			*o++ = '\b';
+			break;
+		case 'f':
+			*o++ = '\f';
+			break;
+		case 'n':
+			*o++ = '\n';
+			break;
+		case 'r':
+			*o++ = '\r';
+			break;
+		case 't':
+			*o++ = '\t';
+			break;
 		case 'u':
 			if (parse_u(ps, &rune) < 0)
 				return -1;
@@ -305,7 +320,17 @@ parse_value(struct parser *ps, struct ml_json **out)
 		return parse_word(ps, "false");
 	case 'n':
 		return parse_word(ps, "null");
-	case '-': case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9':
+	case '-':
+	case '0':
+	case '1':
+	case '2':
+	case '3':
+	case '4':
+	case '5':
+	case '6':
+	case '7':
+	case '8':
+	case '9':
 		return parse_number(ps, j);
 	default:
 		return fail_char(ps, "looking for beginning of value");
@@ -315,7 +340,9 @@ parse_value(struct parser *ps, struct ml_json **out)
 int
 ml_json_parse(struct ml_json **out, struct ml_arena *a, const char *text, size_t len, struct ml_err *err)
 {
-	struct parser ps = { .p = (const unsigned char *)text, .end = (const unsigned char *)text + len, .a = a, .err = err };
+	struct parser ps = {
+		.p = (const unsigned char *)text, .end = (const unsigned char *)text + len, .a = a, .err = err
+	};
 	struct ml_json *j;
 
 	skip_space(&ps);
@@ -411,10 +438,10 @@ static int
 mismatch(const struct ml_json *m, const char *path, const char *name, const char *type, struct ml_err *err)
 {
 	if (m->type == ML_JSON_NUMBER)
-		return ML_ERRF(err, ErrAPIInvalidParam, 0, "cannot decode number %.40s into field %s%s of type %s", m->s, path,
-			name, type);
-	return ML_ERRF(err, ErrAPIInvalidParam, 0, "cannot decode %s into field %s%s of type %s", ml_json_type_name(m->type),
-		path, name, type);
+		return ML_ERRF(err, ErrAPIInvalidParam, 0, "cannot decode number %.40s into field %s%s of type %s",
+			m->s, path, name, type);
+	return ML_ERRF(err, ErrAPIInvalidParam, 0, "cannot decode %s into field %s%s of type %s",
+		ml_json_type_name(m->type), path, name, type);
 }
 
 static bool
@@ -444,7 +471,8 @@ to_i64(const struct ml_json *m, int64_t min, int64_t max, int64_t *v)
 }
 
 static int
-to_str(const struct ml_json *m, const char *path, const char *name, const char *type, const char **s, struct ml_err *err)
+to_str(const struct ml_json *m, const char *path, const char *name, const char *type, const char **s,
+	struct ml_err *err)
 {
 	if (m->type != ML_JSON_STRING)
 		return mismatch(m, path, name, type, err);
@@ -530,8 +558,8 @@ decode_field(const struct ml_json *m, const char *path, const struct ml_json_fie
 }
 
 int
-ml_json_decode(const struct ml_json *j, const char *path, const struct ml_json_field *fields, size_t n_fields, void *out,
-	struct ml_arena *a, struct ml_err *err)
+ml_json_decode(const struct ml_json *j, const char *path, const struct ml_json_field *fields, size_t n_fields,
+	void *out, struct ml_arena *a, struct ml_err *err)
 {
 	if (j->type == ML_JSON_NULL)
 		return 0;
@@ -539,7 +567,8 @@ ml_json_decode(const struct ml_json *j, const char *path, const struct ml_json_f
 		size_t n = strlen(path);
 
 		if (n == 0)
-			return ML_ERRF(err, ErrAPIInvalidParam, 0, "cannot decode %s into an object", ml_json_type_name(j->type));
+			return ML_ERRF(err, ErrAPIInvalidParam, 0, "cannot decode %s into an object",
+				ml_json_type_name(j->type));
 		return ML_ERRF(err, ErrAPIInvalidParam, 0, "cannot decode %s into field %.*s of type object",
 			ml_json_type_name(j->type), (int)n - 1, path);
 	}

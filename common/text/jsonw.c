@@ -8,10 +8,10 @@ ml_utf8_len(const unsigned char *p, size_t left)
 	if (c >= 0xc2 && c <= 0xdf && left >= 2 && (p[1] & 0xc0) == 0x80)
 		return 2;
 	if (c >= 0xe0 && c <= 0xef && left >= 3 && (p[1] & 0xc0) == 0x80 && (p[2] & 0xc0) == 0x80 &&
-			!(c == 0xe0 && p[1] < 0xa0) && !(c == 0xed && p[1] > 0x9f))
+		!(c == 0xe0 && p[1] < 0xa0) && !(c == 0xed && p[1] > 0x9f))
 		return 3;
 	if (c >= 0xf0 && c <= 0xf4 && left >= 4 && (p[1] & 0xc0) == 0x80 && (p[2] & 0xc0) == 0x80 &&
-			(p[3] & 0xc0) == 0x80 && !(c == 0xf0 && p[1] < 0x90) && !(c == 0xf4 && p[1] > 0x8f))
+		(p[3] & 0xc0) == 0x80 && !(c == 0xf0 && p[1] < 0x90) && !(c == 0xf4 && p[1] > 0x8f))
 		return 4;
 	return 0;
 }
@@ -26,18 +26,35 @@ ml_json_quote(struct ml_buf *out, const char *s, size_t len)
 		const unsigned char *plain = p;
 		size_t n;
 
-		while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\' && *p != '<' && *p != '>' && *p != '&')
+		while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\' && *p != '<' && *p != '>' &&
+			*p != '&')
 			p++;
 		ml_buf_put(out, plain, (size_t)(p - plain));
 		if (p == end)
 			break;
 		switch (*p) {
-		case '"': ml_buf_puts(out, "\\\""); p++; continue;
-		case '\\': ml_buf_puts(out, "\\\\"); p++; continue;
-		case '\n': ml_buf_puts(out, "\\n"); p++; continue;
-		case '\r': ml_buf_puts(out, "\\r"); p++; continue;
-		case '\t': ml_buf_puts(out, "\\t"); p++; continue;
-		default: break;
+		case '"':
+			ml_buf_puts(out, "\\\"");
+			p++;
+			continue;
+		case '\\':
+			ml_buf_puts(out, "\\\\");
+			p++;
+			continue;
+		case '\n':
+			ml_buf_puts(out, "\\n");
+			p++;
+			continue;
+		case '\r':
+			ml_buf_puts(out, "\\r");
+			p++;
+			continue;
+		case '\t':
+			ml_buf_puts(out, "\\t");
+			p++;
+			continue;
+		default:
+			break;
 		}
 		if (*p < 0x80) {
 			ml_buf_printf(out, "\\u%04x", *p);

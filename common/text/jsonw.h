@@ -11,9 +11,9 @@
 
 struct ml_jw {
 	struct ml_buf *out;
-	int indent;		/* spaces a level; 0: compact */
+	int indent; /* spaces a level; 0: compact */
 	int depth;
-	bool empty;		/* nothing in the innermost bracket yet */
+	bool empty; /* nothing in the innermost bracket yet */
 	bool after_key;
 };
 
@@ -23,10 +23,10 @@ ml_jw_of(struct ml_buf *out, int indent)
 	return (struct ml_jw){ .out = out, .indent = indent, .empty = true };
 }
 
-void ml_jw_open(struct ml_jw *w, char bracket);		/* '{' or '[' */
-void ml_jw_close(struct ml_jw *w, char bracket);	/* '}' or ']' */
+void ml_jw_open(struct ml_jw *w, char bracket);  /* '{' or '[' */
+void ml_jw_close(struct ml_jw *w, char bracket); /* '}' or ']' */
 void ml_jw_key(struct ml_jw *w, const char *key);
-void ml_jw_str(struct ml_jw *w, const char *s);		/* NULL is "" */
+void ml_jw_str(struct ml_jw *w, const char *s); /* NULL is "" */
 void ml_jw_u64(struct ml_jw *w, uint64_t v);
 void ml_jw_i64(struct ml_jw *w, int64_t v);
 void ml_jw_bool(struct ml_jw *w, bool v);

@@ -88,10 +88,10 @@ mul_odd(const struct ml_pow10 *g, uint64_t v)
 static void
 shortest(struct digits *out, uint64_t c, int q, bool closer)
 {
-	int k = (q * 1262611 - (closer ? 524031 : 0)) >> 22;	/* floor(log10 of the interval's width) */
+	int k = (q * 1262611 - (closer ? 524031 : 0)) >> 22; /* floor(log10 of the interval's width) */
 	int shift = q + log2_pow10(-k) + 1;
 	const struct ml_pow10 *g = &ml_pow10[-k - ML_POW10_MIN];
-	uint64_t odd = c & 1;	/* a bound itself is read as the even one of its two neighbours */
+	uint64_t odd = c & 1; /* a bound itself is read as the even one of its two neighbours */
 	uint64_t lower = mul_odd(g, (4 * c - 2 + closer) << shift) + odd;
 	uint64_t value = mul_odd(g, (4 * c) << shift);
 	uint64_t upper = mul_odd(g, (4 * c + 2) << shift) - odd;

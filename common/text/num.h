@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 enum {
-	ML_INT_TEXT_MAX = 20,	 /* -9223372036854775808 */
+	ML_INT_TEXT_MAX = 20,    /* -9223372036854775808 */
 	ML_FLOAT_TEXT_MAX = 352, /* sign, "0.", 323 zeros, 17 digits: the smallest double in form F, rounded up */
 };
 
@@ -16,7 +16,7 @@ enum ml_float_form {
 	ML_FLOAT_F, /* never an exponent: 0.0000001, 100000000000000000000000 */
 	ML_FLOAT_J, /* as F, but d.ddde-7, d.ddde+21 if 0 < |v| < 1e-6 or |v| >= 1e21 (as Go's JSON package writes it) */
 	ML_FLOAT_J2, /* as J with two digits of exponent at least: 1e-07 */
-	ML_FLOAT_G, /* as J2, but the exponent form from 1e+06 on and below 1e-04 (Go's %g with the fewest digits) */
+	ML_FLOAT_G,  /* as J2, but the exponent form from 1e+06 on and below 1e-04 (Go's %g with the fewest digits) */
 };
 
 /* Each writes at buf and returns how many bytes: at most ML_INT_TEXT_MAX or ML_FLOAT_TEXT_MAX. */

@@ -8,22 +8,28 @@
 #include "common/text/uri.h"
 
 enum type {
-	BOOL, INT, UINT, STR, STRS, UINTS, DURATION,
-	OBJECT,		/* its members have rows of their own */
-	OBJECTS,	/* the same, an array of them; rows are named x[].y */
-	KEPT,		/* as OBJECT, but stored whole: a sink may know more members than this table */
-	KEPTS,		/* the same, an array of them */
+	BOOL,
+	INT,
+	UINT,
+	STR,
+	STRS,
+	UINTS,
+	DURATION,
+	OBJECT,  /* its members have rows of their own */
+	OBJECTS, /* the same, an array of them; rows are named x[].y */
+	KEPT,    /* as OBJECT, but stored whole: a sink may know more members than this table */
+	KEPTS,   /* the same, an array of them */
 };
 
-enum { STORED = 1 };	/* accepted and stored; this build has nothing that it could change */
+enum { STORED = 1 }; /* accepted and stored; this build has nothing that it could change */
 
 struct row {
-	const char *name;	/* kebab-case path */
+	const char *name; /* kebab-case path */
 	enum type type;
-	const char *dflt;	/* NULL: none */
-	int64_t min, max;	/* numbers, and durations in ns; both 0: any */
-	const char *choices;	/* texts: "a|b|c", any case; the empty text is the default */
-	enum ml_code code;	/* of a value out of its range */
+	const char *dflt;    /* NULL: none */
+	int64_t min, max;    /* numbers, and durations in ns; both 0: any */
+	const char *choices; /* texts: "a|b|c", any case; the empty text is the default */
+	enum ml_code code;   /* of a value out of its range */
 	unsigned flags;
 	const char *help;
 };
@@ -31,13 +37,19 @@ struct row {
 #define MINUTE_NS 60000000000ll
 #define ANY 0, 0, NULL, ML_OK
 #define FROM(n, code) n, INT64_MAX, NULL, ML_##code
-#define SETS(section) { section, OBJECT, NULL, ANY, 0, "" }
+#define SETS(section)                                                                                                  \
+	{                                                                                                              \
+		section, OBJECT, NULL, ANY, 0, ""                                                                      \
+	}
 
 static const struct row rows[] = {
-	{ "memory-quota", UINT, "1073741824", ANY, STORED, "Bytes of changes in flight; the server's worker-memory-quota counts." },
+	{ "memory-quota", UINT, "1073741824", ANY, STORED,
+		"Bytes of changes in flight; the server's worker-memory-quota counts." },
 	{ "case-sensitive", BOOL, "false", ANY, 0, "Whether table patterns distinguish case." },
-	{ "force-replicate", BOOL, "false", ANY, 0, "Replicate tables without a primary key or a unique key of NOT NULL columns." },
-	{ "ignore-ineligible-table", BOOL, "false", ANY, 0, "Leave such tables out instead of refusing the changefeed." },
+	{ "force-replicate", BOOL, "false", ANY, 0,
+		"Replicate tables without a primary key or a unique key of NOT NULL columns." },
+	{ "ignore-ineligible-table", BOOL, "false", ANY, 0,
+		"Leave such tables out instead of refusing the changefeed." },
 	{ "check-gc-safe-point", BOOL, "true", ANY, STORED, "Of a TiDB upstream." },
 	{ "enable-sync-point", BOOL, "false", ANY, 0, "Refused: for MySQL sinks only." },
 	{ "enable-table-monitor", BOOL, "false", ANY, STORED, "Informational." },
@@ -47,15 +59,21 @@ static const struct row rows[] = {
 	{ "changefeed-error-stuck-duration", DURATION, "30m", FROM(30 * MINUTE_NS, ErrInvalidReplicaConfig), STORED,
 		"How long a changefeed may fail to advance before it is given up." },
 	SETS("filter"),
-	{ "filter.rules", STRS, "*.*", ANY, 0, "Tables to replicate: table patterns, the last one that matches decides." },
+	{ "filter.rules", STRS, "*.*", ANY, 0,
+		"Tables to replicate: table patterns, the last one that matches decides." },
 	{ "filter.ignore-txn-start-ts", UINTS, NULL, ANY, 0, "Transactions to skip, DDLs too, by their start-ts." },
 	{ "filter.event-filters", OBJECTS, NULL, ANY, 0, "Changes to leave out; see filters.md." },
 	{ "filter.event-filters[].matcher", STRS, NULL, ANY, 0, "Tables that the rule is about." },
-	{ "filter.event-filters[].ignore-event", STRS, NULL, ANY, 0, "Kinds of change: `insert`, `all ddl`, `drop table`, ..." },
-	{ "filter.event-filters[].ignore-sql", STRS, NULL, ANY, 0, "Regular expressions searched in the text of DDLs." },
-	{ "filter.event-filters[].ignore-insert-value-expr", STR, NULL, ANY, 0, "Condition on the new row of an INSERT." },
-	{ "filter.event-filters[].ignore-update-new-value-expr", STR, NULL, ANY, 0, "Condition on the new row of an UPDATE." },
-	{ "filter.event-filters[].ignore-update-old-value-expr", STR, NULL, ANY, 0, "Condition on the old row of an UPDATE." },
+	{ "filter.event-filters[].ignore-event", STRS, NULL, ANY, 0,
+		"Kinds of change: `insert`, `all ddl`, `drop table`, ..." },
+	{ "filter.event-filters[].ignore-sql", STRS, NULL, ANY, 0,
+		"Regular expressions searched in the text of DDLs." },
+	{ "filter.event-filters[].ignore-insert-value-expr", STR, NULL, ANY, 0,
+		"Condition on the new row of an INSERT." },
+	{ "filter.event-filters[].ignore-update-new-value-expr", STR, NULL, ANY, 0,
+		"Condition on the new row of an UPDATE." },
+	{ "filter.event-filters[].ignore-update-old-value-expr", STR, NULL, ANY, 0,
+		"Condition on the old row of an UPDATE." },
 	{ "filter.event-filters[].ignore-delete-value-expr", STR, NULL, ANY, 0, "Condition on the row of a DELETE." },
 	{ "filter.event-filters[].ignore-update-only-columns", STRS, NULL, ANY, 0,
 		"UPDATEs that change nothing but these columns are left out." },
@@ -97,26 +115,34 @@ static const struct row rows[] = {
 	{ "sink.mask", KEPTS, NULL, ANY, 0, "Values to hide, Millrace's own; see shaping.md." },
 	{ "sink.mask[].matcher", STRS, NULL, ANY, 0, "Table patterns." },
 	{ "sink.mask[].columns", STRS, NULL, ANY, 0, "Column patterns, `!` in front excludes." },
-	{ "sink.mask[].method", STR, NULL, ANY, 0, "`hash` with `salt`, `truncate` with `length`, `constant` with `value`." },
+	{ "sink.mask[].method", STR, NULL, ANY, 0,
+		"`hash` with `salt`, `truncate` with `length`, `constant` with `value`." },
 	{ "sink.mask[].salt", STR, NULL, ANY, 0, "Secret text in front of what is hashed." },
 	{ "sink.mask[].length", UINT, NULL, ANY, 0, "Characters that remain." },
 	{ "sink.transaction-atomicity", STR, "none", ANY, 0, "`none`, or `table` for files; the URI's wins." },
-	{ "sink.encoder-concurrency", INT, "32", FROM(0, ErrSinkInvalidConfig), STORED, "Encoding threads; a changefeed has one." },
+	{ "sink.encoder-concurrency", INT, "32", FROM(0, ErrSinkInvalidConfig), STORED,
+		"Encoding threads; a changefeed has one." },
 	{ "sink.terminator", STR, "\\r\\n", ANY, 0, "End of a row in files." },
-	{ "sink.date-separator", STR, "day", 0, 0, "none|year|month|day", ML_ErrSinkInvalidConfig, 0, "Folders by date." },
-	{ "sink.enable-partition-separator", BOOL, "true", ANY, STORED, "Folders by partition, of partitioned TiDB tables." },
+	{ "sink.date-separator", STR, "day", 0, 0, "none|year|month|day", ML_ErrSinkInvalidConfig, 0,
+		"Folders by date." },
+	{ "sink.enable-partition-separator", BOOL, "true", ANY, STORED,
+		"Folders by partition, of partitioned TiDB tables." },
 	{ "sink.file-index-digit", INT, "20", ANY, 0, "Width of a file's number; outside of 6 to 20 it is 20." },
 	{ "sink.enable-kafka-sink-v2", BOOL, "false", ANY, STORED, "No effect." },
 	{ "sink.only-output-updated-columns", BOOL, "false", ANY, 0, "Old rows hold changed columns only." },
 	{ "sink.delete-only-output-handle-key-columns", BOOL, "false", ANY, 0, "DELETEs hold the key only." },
 	{ "sink.content-compatible", BOOL, "false", ANY, 0, "canal-json as Alibaba's canal writes it." },
 	{ "sink.safe-mode", BOOL, NULL, ANY, STORED, "For MySQL sinks." },
-	{ "sink.kafka-config", KEPT, NULL, ANY, 0, "Kafka; members are also keys of the URI, which win. See sinks.md." },
+	{ "sink.kafka-config", KEPT, NULL, ANY, 0,
+		"Kafka; members are also keys of the URI, which win. See sinks.md." },
 	{ "sink.kafka-config.codec-config", KEPT, NULL, ANY, 0, "Of the message format." },
-	{ "sink.kafka-config.codec-config.enable-tidb-extension", BOOL, "false", ANY, 0, "TiDB's fields in canal-json and Avro." },
+	{ "sink.kafka-config.codec-config.enable-tidb-extension", BOOL, "false", ANY, 0,
+		"TiDB's fields in canal-json and Avro." },
 	{ "sink.kafka-config.codec-config.max-batch-size", INT, "16", ANY, 0, "Rows per message of open-protocol." },
-	{ "sink.kafka-config.codec-config.avro-decimal-handling-mode", STR, "precise", ANY, 0, "`precise` or `string`." },
-	{ "sink.kafka-config.codec-config.avro-bigint-unsigned-handling-mode", STR, "long", ANY, 0, "`long` or `string`." },
+	{ "sink.kafka-config.codec-config.avro-decimal-handling-mode", STR, "precise", ANY, 0,
+		"`precise` or `string`." },
+	{ "sink.kafka-config.codec-config.avro-bigint-unsigned-handling-mode", STR, "long", ANY, 0,
+		"`long` or `string`." },
 	{ "sink.kafka-config.codec-config.encoding-format", STR, "json", ANY, 0, "Of simple: `json` or `avro`." },
 	{ "sink.kafka-config.partition-num", INT, NULL, ANY, 0, "Partitions to use; all of the topic if absent." },
 	{ "sink.kafka-config.replication-factor", INT, "1", ANY, 0, "Of topics that are created." },
@@ -129,13 +155,17 @@ static const struct row rows[] = {
 	{ "sink.kafka-config.write-timeout", STR, "10s", ANY, 0, "One request." },
 	{ "sink.kafka-config.read-timeout", STR, "10s", ANY, 0, "One request." },
 	{ "sink.kafka-config.required-acks", INT, "-1", ANY, 0, "-1, 0 or 1." },
-	{ "sink.kafka-config.output-raw-change-event", BOOL, "false", ANY, 0, "UPDATEs that change a key are not split." },
-	{ "sink.kafka-config.large-message-handle", KEPT, NULL, ANY, 0, "Of messages that are too large; see shaping.md." },
+	{ "sink.kafka-config.output-raw-change-event", BOOL, "false", ANY, 0,
+		"UPDATEs that change a key are not split." },
+	{ "sink.kafka-config.large-message-handle", KEPT, NULL, ANY, 0,
+		"Of messages that are too large; see shaping.md." },
 	{ "sink.kafka-config.large-message-handle.large-message-handle-option", STR, "none", ANY, 0,
 		"`none`, `handle-key-only`, `claim-check`." },
-	{ "sink.kafka-config.large-message-handle.large-message-handle-compression", STR, "none", ANY, 0, "`none`, `lz4`, `snappy`." },
+	{ "sink.kafka-config.large-message-handle.large-message-handle-compression", STR, "none", ANY, 0,
+		"`none`, `lz4`, `snappy`." },
 	{ "sink.kafka-config.large-message-handle.claim-check-storage-uri", STR, NULL, ANY, 0, "`file:///folder`." },
-	{ "sink.kafka-config.large-message-handle.claim-check-raw-value", BOOL, "false", ANY, 0, "Files hold the value alone." },
+	{ "sink.kafka-config.large-message-handle.claim-check-raw-value", BOOL, "false", ANY, 0,
+		"Files hold the value alone." },
 	{ "sink.pulsar-config", KEPT, NULL, ANY, STORED, "There is no Pulsar sink." },
 	{ "sink.mysql-config", KEPT, NULL, ANY, STORED, "There is no MySQL sink." },
 	{ "sink.cloud-storage-config", KEPT, NULL, ANY, 0, "Files; members are also keys of the URI, which win." },
@@ -143,10 +173,12 @@ static const struct row rows[] = {
 	{ "sink.cloud-storage-config.flush-interval", STR, "5s", ANY, 0, "Files are closed this often." },
 	{ "sink.cloud-storage-config.file-size", INT, "67108864", ANY, 0, "And when they are this large." },
 	{ "sink.cloud-storage-config.output-column-id", BOOL, "false", ANY, 0, "`ColumnId` in schema files." },
-	{ "sink.cloud-storage-config.file-expiration-days", INT, "0", ANY, 0, "Age at which files are removed; 0: never." },
+	{ "sink.cloud-storage-config.file-expiration-days", INT, "0", ANY, 0,
+		"Age at which files are removed; 0: never." },
 	{ "sink.cloud-storage-config.file-cleanup-cron-spec", STR, "0 0 2 * * *", ANY, 0, "When they are removed." },
 	{ "sink.cloud-storage-config.flush-concurrency", INT, "1", ANY, STORED, "Parallel uploads of one file." },
-	{ "sink.cloud-storage-config.output-raw-change-event", BOOL, "false", ANY, 0, "UPDATEs that change a key are not split." },
+	{ "sink.cloud-storage-config.output-raw-change-event", BOOL, "false", ANY, 0,
+		"UPDATEs that change a key are not split." },
 	{ "sink.advance-timeout-in-sec", UINT, "150", ANY, STORED, "Obsolete." },
 	{ "sink.send-bootstrap-interval-in-sec", INT, "120", ANY, 0, "Of simple: bootstrap messages this often." },
 	{ "sink.send-bootstrap-in-msg-count", INT, "10000", ANY, 0, "Of simple: and after so many messages." },
@@ -212,20 +244,37 @@ below(char *buf, size_t size, const char *path, const char *name, const char *mo
 	snprintf(buf, size, "%s%s%s%s", path, path[0] != '\0' ? "." : "", name, more);
 }
 
-static int types_of(const struct ml_json *doc, const char *section, const char *called, struct ml_arena *a, struct ml_err *err);
+static int types_of(
+	const struct ml_json *doc, const char *section, const char *called, struct ml_arena *a, struct ml_err *err);
 
 /* The value alone, by the one decoder of foreign bodies. */
 static int
-type_of(const struct row *r, const char *name, const struct ml_json *v, const char *called, struct ml_arena *a, struct ml_err *err)
+type_of(const struct row *r, const char *name, const struct ml_json *v, const char *called, struct ml_arena *a,
+	struct ml_err *err)
 {
 	static const enum ml_json_kind kinds[] = {
-		[BOOL] = ML_JK_BOOL, [INT] = ML_JK_I64, [UINT] = ML_JK_U64, [STR] = ML_JK_STR, [STRS] = ML_JK_STRS, [UINTS] = ML_JK_U64S,
-		[DURATION] = ML_JK_STR, [OBJECT] = ML_JK_OBJECT, [OBJECTS] = ML_JK_ARRAY, [KEPT] = ML_JK_OBJECT,
+		[BOOL] = ML_JK_BOOL,
+		[INT] = ML_JK_I64,
+		[UINT] = ML_JK_U64,
+		[STR] = ML_JK_STR,
+		[STRS] = ML_JK_STRS,
+		[UINTS] = ML_JK_U64S,
+		[DURATION] = ML_JK_STR,
+		[OBJECT] = ML_JK_OBJECT,
+		[OBJECTS] = ML_JK_ARRAY,
+		[KEPT] = ML_JK_OBJECT,
 		[KEPTS] = ML_JK_ARRAY,
 	};
 	struct ml_json_field f = { name, kinds[r->type], 0 };
 	struct ml_json alone = *v, holder = { .type = ML_JSON_OBJECT, .child = &alone, .n = 1 };
-	union { bool b; int64_t i; uint64_t u; const char *s; struct ml_json_strs strs; struct ml_json_u64s nums; } out;
+	union {
+		bool b;
+		int64_t i;
+		uint64_t u;
+		const char *s;
+		struct ml_json_strs strs;
+		struct ml_json_u64s nums;
+	} out;
 	char path[160];
 
 	if (r->type == DURATION && v->type == ML_JSON_NUMBER)
@@ -260,8 +309,9 @@ types_of(const struct ml_json *doc, const char *section, const char *called, str
 		}
 		for (const struct ml_json *e = v->child; e != NULL; e = e->next) {
 			if (e->type != ML_JSON_OBJECT && e->type != ML_JSON_NULL)
-				return ML_ERRF(err, ErrAPIInvalidParam, 0, "cannot decode %s into field %s of type object",
-					ml_json_type_name(e->type), path);
+				return ML_ERRF(err, ErrAPIInvalidParam, 0,
+					"cannot decode %s into field %s of type object", ml_json_type_name(e->type),
+					path);
 			if (types_of(e, in, path, a, err) < 0)
 				return -1;
 		}
@@ -270,7 +320,8 @@ types_of(const struct ml_json *doc, const char *section, const char *called, str
 }
 
 int
-ml_replica_types(const struct ml_json *doc, const char *section, const char *called, struct ml_arena *a, struct ml_err *err)
+ml_replica_types(
+	const struct ml_json *doc, const char *section, const char *called, struct ml_arena *a, struct ml_err *err)
 {
 	return types_of(doc, section, called, a, err);
 }
@@ -297,13 +348,15 @@ range_of(const struct row *r, const struct ml_json *v, struct ml_err *err)
 	if (r->choices != NULL) {
 		if (is_choice(r->choices, v))
 			return 0;
-		return ml_err_set(err, r->code, 0, "%s%s is %.60s, which is none of %s", head, r->name, v->s, r->choices);
+		return ml_err_set(
+			err, r->code, 0, "%s%s is %.60s, which is none of %s", head, r->name, v->s, r->choices);
 	}
 	if (r->type == DURATION && v->type == ML_JSON_STRING) {
 		if (v->len == 0)
 			return 0;
 		if (ml_parse_duration_ns(v->s, &n) != 0)
-			return ML_ERRF(err, ErrInvalidReplicaConfig, 0, "invalid replica config, %s is no duration: %.60s", r->name, v->s);
+			return ML_ERRF(err, ErrInvalidReplicaConfig, 0,
+				"invalid replica config, %s is no duration: %.60s", r->name, v->s);
 	} else if (r->type == INT || r->type == DURATION) {
 		n = strtoll(v->s, NULL, 10);
 	} else {
@@ -312,7 +365,8 @@ range_of(const struct row *r, const struct ml_json *v, struct ml_err *err)
 	if ((r->min == 0 && r->max == 0) || (n >= r->min && n <= r->max))
 		return 0;
 	if (r->type == DURATION)
-		return ml_err_set(err, r->code, 0, "%s%s must not be less than %lld s", head, r->name, (long long)(r->min / 1000000000));
+		return ml_err_set(err, r->code, 0, "%s%s must not be less than %lld s", head, r->name,
+			(long long)(r->min / 1000000000));
 	return ml_err_set(err, r->code, 0, "%s%s must not be less than %lld", head, r->name, (long long)r->min);
 }
 
@@ -327,7 +381,7 @@ ml_replica_ranges(const struct ml_json *doc, const char *section, struct ml_err 
 		if (v == NULL)
 			continue;
 		if (is_list(rows[i].type))
-			continue;	/* rules of their own: their stages judge them */
+			continue; /* rules of their own: their stages judge them */
 		if (range_of(&rows[i], v, err) < 0)
 			return -1;
 		below(in, sizeof(in), section, name, "");
@@ -348,7 +402,8 @@ ml_replica_ranges_text(const char *json, const char *section, struct ml_err *err
 		return 0;
 	ml_arena_init(&a, 4096);
 	if (ml_json_parse(&doc, &a, json, strlen(json), err) < 0)
-		rc = ML_ERRF(err, ErrInvalidReplicaConfig, 0, "invalid replica config, the stored settings cannot be read");
+		rc = ML_ERRF(
+			err, ErrInvalidReplicaConfig, 0, "invalid replica config, the stored settings cannot be read");
 	else
 		rc = ml_replica_ranges(doc, section, err);
 	ml_arena_fini(&a);
@@ -419,10 +474,11 @@ ml_replica_get(const struct ml_json *doc, const char *path)
 void
 ml_replica_doc(struct ml_buf *out)
 {
-	static const char *const types[] = { "boolean", "integer", "integer", "string", "list of strings", "list of integers",
-		"duration", "table", "list of tables", "table", "list of tables" };
+	static const char *const types[] = { "boolean", "integer", "integer", "string", "list of strings",
+		"list of integers", "duration", "table", "list of tables", "table", "list of tables" };
 
-	ml_buf_puts(out, "\n# Settings of a changefeed\n\n"
+	ml_buf_puts(out,
+		"\n# Settings of a changefeed\n\n"
 		"In `replica_config` of the body that creates or updates a changefeed, as JSON with the names of the changefeed file: "
 		"`a.b` is `b` in the object `a`. `sink_config` is its `sink` alone and wins over it, as do the body's own fields "
 		"(`filter_rules`, `ignore_txn_start_ts`, `force_replicate`, ...). Names with `_` for `-` are taken too. "
@@ -444,7 +500,7 @@ ml_replica_doc(struct ml_buf *out)
 		} else if (r->max != 0) {
 			ml_buf_printf(out, ", at least %lld", (long long)r->min);
 		}
-		ml_buf_printf(out, " | %s%s%s | %s%s |\n", empty ? "–" : "`", empty ? "" : r->dflt, empty ? "" : "`", r->help,
-			r->flags & STORED ? " *Accepted without effect.*" : "");
+		ml_buf_printf(out, " | %s%s%s | %s%s |\n", empty ? "–" : "`", empty ? "" : r->dflt, empty ? "" : "`",
+			r->help, r->flags & STORED ? " *Accepted without effect.*" : "");
 	}
 }

@@ -16,7 +16,8 @@
  * Types of all known keys below section: "" for a whole document, "sink" for its sink part.  called: how errors name it
  * ("replica_config", "sink_config").  ErrAPIInvalidParam whose text is the detail alone, as from ml_json_decode.
  */
-int ml_replica_types(const struct ml_json *doc, const char *section, const char *called, struct ml_arena *a, struct ml_err *err);
+int ml_replica_types(
+	const struct ml_json *doc, const char *section, const char *called, struct ml_arena *a, struct ml_err *err);
 /* Ranges and choices, with the codes of openapi.md 5.7.  The types must be right already. */
 int ml_replica_ranges(const struct ml_json *doc, const char *section, struct ml_err *err);
 /* The same of text as it is stored ("": nothing). */

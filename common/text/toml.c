@@ -19,7 +19,7 @@
  */
 enum { IMPLIED, HEADER, DOTTED, CLOSED, ELEMENTS };
 
-struct doc {		/* the root comes first, so that the root's address is the document's */
+struct doc { /* the root comes first, so that the root's address is the document's */
 	struct ml_toml root;
 	struct ml_arena arena;
 	unsigned nodes;
@@ -30,7 +30,7 @@ struct rd {
 	const char *p, *end;
 	unsigned line;
 	struct ml_err *err;
-	struct ml_buf tmp;	/* the string being read */
+	struct ml_buf tmp; /* the string being read */
 };
 
 static int value(struct rd *r, struct ml_toml *v, unsigned depth);
@@ -203,7 +203,10 @@ put_utf8(struct rd *r, uint32_t c)
 static int
 hex_digit(int c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 /* After a backslash. */
@@ -246,7 +249,7 @@ string(struct rd *r, bool many)
 	ml_buf_clear(&r->tmp);
 	r->p += lines ? 3 : 1;
 	if (lines)
-		newline(r);	/* the first one does not count */
+		newline(r); /* the first one does not count */
 	for (;;) {
 		int c = peek(r);
 
@@ -278,7 +281,7 @@ string(struct rd *r, bool many)
 			const char *back = r->p;
 
 			blanks(r);
-			if (lines && newline(r)) {	/* a backslash at the line's end takes all white space away */
+			if (lines && newline(r)) { /* a backslash at the line's end takes all white space away */
 				do
 					blanks(r);
 				while (newline(r));
@@ -495,7 +498,7 @@ number(struct ml_toml *v, const char *w, size_t len)
 	if (!digits(&p, end, base, text, sizeof(text), &n))
 		return false;
 	if (base == 10 && n - first > 1 && text[first] == '0')
-		return false;	/* leading zero */
+		return false; /* leading zero */
 	if (base == 10 && p < end && *p == '.') {
 		real = true;
 		text[n++] = *p++;
@@ -551,7 +554,8 @@ one(const char **p, const char *end, const char *of)
 static bool
 clock_time(const char **p, const char *end)
 {
-	if (!two(p, end, 2, 0, 23) || !one(p, end, ":") || !two(p, end, 2, 0, 59) || !one(p, end, ":") || !two(p, end, 2, 0, 60))
+	if (!two(p, end, 2, 0, 23) || !one(p, end, ":") || !two(p, end, 2, 0, 59) || !one(p, end, ":") ||
+		!two(p, end, 2, 0, 60))
 		return false;
 	if (one(p, end, ".")) {
 		if (!two(p, end, 1, 0, 9))
@@ -688,8 +692,11 @@ bad_utf8_line(const char *text, size_t len)
 	unsigned line = 1;
 
 	while (p < end) {
-		unsigned more = *p < 0x80 ? 0 : *p >= 0xc2 && *p < 0xe0 ? 1 : *p >= 0xe0 && *p < 0xf0 ? 2 :
-			*p >= 0xf0 && *p < 0xf5 ? 3 : 9;
+		unsigned more = *p < 0x80                 ? 0
+				: *p >= 0xc2 && *p < 0xe0 ? 1
+				: *p >= 0xe0 && *p < 0xf0 ? 2
+				: *p >= 0xf0 && *p < 0xf5 ? 3
+							  : 9;
 
 		if ((size_t)(end - p) <= more)
 			return line;
@@ -768,7 +775,8 @@ ml_toml_get(const struct ml_toml *table, const char *key)
 const char *
 ml_toml_type_name(enum ml_toml_type type)
 {
-	static const char *const names[] = { "a string", "an integer", "a float", "a boolean", "a time", "an array", "a table" };
+	static const char *const names[] = { "a string", "an integer", "a float", "a boolean", "a time", "an array",
+		"a table" };
 
 	return names[type];
 }

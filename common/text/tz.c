@@ -17,9 +17,9 @@
 
 #include "common/base/buf.h"
 
-#define FIRST_YEAR 1970	/* of the unrolled rule, where the file has no transitions */
-#define LAST_YEAR 2200	/* TIMESTAMP ends in 2106 */
-#define FILE_MAX (1u << 20)	/* the greatest zone has some 4 KB */
+#define FIRST_YEAR 1970     /* of the unrolled rule, where the file has no transitions */
+#define LAST_YEAR 2200      /* TIMESTAMP ends in 2106 */
+#define FILE_MAX (1u << 20) /* the greatest zone has some 4 KB */
 #define TRANSITIONS_MAX 65536u
 
 struct transition {
@@ -29,9 +29,9 @@ struct transition {
 
 struct ml_tz {
 	char name[128];
-	int32_t first_offset_s;	/* before the first transition */
+	int32_t first_offset_s; /* before the first transition */
 	uint32_t n, cap;
-	struct transition *t;	/* rising */
+	struct transition *t; /* rising */
 };
 
 static const char *const folders[] = { "/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/usr/share/lib/zoneinfo" };
@@ -90,7 +90,7 @@ rule_at(const struct rule *r, int y)
 		int m = r->month - 1, last = length[m] + (m == 1 && is_leap(y)), weekday, d;
 
 		day += before[m] + (m > 1 && is_leap(y));
-		weekday = (int)(((day + 4) % 7 + 7) % 7);	/* 1 January 1970 was a Thursday */
+		weekday = (int)(((day + 4) % 7 + 7) % 7); /* 1 January 1970 was a Thursday */
 		d = (r->day - weekday + 7) % 7 + 7 * (r->week - 1);
 		day += d < last ? d : d - 7;
 	}
@@ -158,8 +158,8 @@ read_rule(const char **p, struct rule *r)
 	if (**p == 'M') {
 		r->kind = MONTH_WEEK_DAY;
 		(*p)++;
-		if (!read_int(p, 12, &r->month) || r->month < 1 || *(*p)++ != '.' || !read_int(p, 5, &r->week) || r->week < 1 ||
-				*(*p)++ != '.' || !read_int(p, 6, &r->day))
+		if (!read_int(p, 12, &r->month) || r->month < 1 || *(*p)++ != '.' || !read_int(p, 5, &r->week) ||
+			r->week < 1 || *(*p)++ != '.' || !read_int(p, 6, &r->day))
 			return false;
 	} else if (**p == 'J') {
 		r->kind = JULIAN;
@@ -189,7 +189,7 @@ unroll(struct ml_tz *tz, const char *text)
 
 	if (!skip_name(&p) || !read_time(&p, &standard))
 		return false;
-	standard = -standard;	/* POSIX counts west of Greenwich */
+	standard = -standard; /* POSIX counts west of Greenwich */
 	if (*p == '\0') {
 		if (tz->n == 0)
 			tz->first_offset_s = standard;
@@ -265,8 +265,9 @@ parse(struct ml_tz *tz, const uint8_t *data, size_t len)
 	ml_rd_bytes(&r, (size_t)c.chars + (size_t)c.leap * (width + 4) + c.isstd + c.isut);
 	if (r.bad)
 		return -1;
-#define OFFSET(i) ((int32_t)((uint32_t)types[6 * (i)] << 24 | (uint32_t)types[6 * (i) + 1] << 16 | \
-		(uint32_t)types[6 * (i) + 2] << 8 | types[6 * (i) + 3]))
+#define OFFSET(i)                                                                                                      \
+	((int32_t)((uint32_t)types[6 * (i)] << 24 | (uint32_t)types[6 * (i) + 1] << 16 |                               \
+		   (uint32_t)types[6 * (i) + 2] << 8 | types[6 * (i) + 3]))
 	for (unsigned i = 0; i < c.type; i++)
 		if (OFFSET(i) <= -26 * 3600 || OFFSET(i) >= 26 * 3600)
 			return -1;
@@ -305,7 +306,7 @@ load(struct ml_tz *tz, const char *path)
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= FILE_MAX &&
-			(data = malloc((size_t)st.st_size)) != NULL) {
+		(data = malloc((size_t)st.st_size)) != NULL) {
 		n = read(fd, data, (size_t)st.st_size);
 		if (n > 0)
 			rc = parse(tz, data, (size_t)n);
@@ -322,7 +323,8 @@ is_zone_name(const char *name)
 	if (!isalpha((unsigned char)name[0]) || strlen(name) > 100)
 		return false;
 	for (const char *p = name; *p != '\0'; p++)
-		if (!isalnum((unsigned char)*p) && strchr("_+-", *p) == NULL && !(*p == '/' && p[1] != '/' && p[1] != '\0'))
+		if (!isalnum((unsigned char)*p) && strchr("_+-", *p) == NULL &&
+			!(*p == '/' && p[1] != '/' && p[1] != '\0'))
 			return false;
 	return true;
 }
@@ -343,7 +345,7 @@ load_named(struct ml_tz *tz, const char *name)
 	}
 	if (strcmp(name, "UTC") != 0)
 		return -1;
-	snprintf(tz->name, sizeof(tz->name), "UTC");	/* also without a zone folder */
+	snprintf(tz->name, sizeof(tz->name), "UTC"); /* also without a zone folder */
 	return 0;
 }
 
@@ -424,7 +426,7 @@ ml_tz_name(const struct ml_tz *tz)
 struct ml_tz_range
 ml_tz_range_at(const struct ml_tz *tz, int64_t utc_s)
 {
-	uint32_t lo = 0, hi = tz->n;	/* the first transition behind utc_s is in [lo, hi] */
+	uint32_t lo = 0, hi = tz->n; /* the first transition behind utc_s is in [lo, hi] */
 
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;

@@ -15,8 +15,8 @@ struct ml_tz;
 
 /* One stretch of time with one offset: [from, to). */
 struct ml_tz_range {
-	int64_t from_s, to_s;	/* UTC seconds of the epoch */
-	int32_t offset_s;	/* east of Greenwich */
+	int64_t from_s, to_s; /* UTC seconds of the epoch */
+	int32_t offset_s;     /* east of Greenwich */
 };
 
 /*
@@ -24,7 +24,7 @@ struct ml_tz_range {
  * ErrLoadTimezone for an unknown one; no name reaches outside of the zone folder.
  */
 int ml_tz_open(struct ml_tz **out, const char *name, struct ml_err *err);
-void ml_tz_free(struct ml_tz *tz);	/* NULL is fine */
+void ml_tz_free(struct ml_tz *tz); /* NULL is fine */
 /* The name as TiCDC prints it: IANA name, also behind "System" where it can be found out; "Local" otherwise. */
 const char *ml_tz_name(const struct ml_tz *tz);
 /* The stretch that holds utc_s; keep it and ask again only outside of it. */

@@ -18,13 +18,13 @@
 #define MASK_DEPTH 4
 
 struct span {
-	const char *s;	/* NULL: absent */
+	const char *s; /* NULL: absent */
 	size_t len;
 };
 
 struct parts {
 	struct span scheme, user, password, hosts, path, query;
-	bool storage;	/* '+' in the query is a plus */
+	bool storage; /* '+' in the query is a plus */
 };
 
 static void *
@@ -149,7 +149,7 @@ split(const char *text, struct parts *p)
 	s++;
 	p->hosts = p->path = (struct span){ s, 0 };
 	if (*s == '\0')
-		return NULL;	/* "blackhole:", as Go prints "blackhole://" */
+		return NULL; /* "blackhole:", as Go prints "blackhole://" */
 	if (strncmp(s, "//", 2) != 0)
 		return "'//' is missing behind the scheme";
 	s += 2;
@@ -299,9 +299,10 @@ ml_uri_get(const struct ml_uri *u, const char *key)
 static int
 wrong_type(enum ml_code code, const char *key, const char *type, struct ml_err *err)
 {
-	const char *head = code == ML_ErrMySQLInvalidConfig ? "MySQL config invalid: " :
-		code == ML_ErrKafkaInvalidConfig ? "kafka config invalid: " :
-		code == ML_ErrStorageSinkInvalidConfig ? "storage sink config invalid: " : "";
+	const char *head = code == ML_ErrMySQLInvalidConfig         ? "MySQL config invalid: "
+			   : code == ML_ErrKafkaInvalidConfig       ? "kafka config invalid: "
+			   : code == ML_ErrStorageSinkInvalidConfig ? "storage sink config invalid: "
+								    : "";
 
 	return ml_err_set(err, code, 0, "%sthe value of %s is not %s", head, key, type);
 }
@@ -353,10 +354,19 @@ ml_uri_int(const struct ml_uri *u, const char *key, int64_t *v, enum ml_code cod
 static int64_t
 unit_ns(const char **s)
 {
-	static const struct { const char *name; int64_t ns; } units[] = {
+	static const struct {
+		const char *name;
+		int64_t ns;
+	} units[] = {
 		/* The longer of two that begin alike comes first.  Micro: the sign U+00B5 and the letter U+03BC. */
-		{ "ns", 1 }, { "us", 1000 }, { "\xc2\xb5s", 1000 }, { "\xce\xbcs", 1000 }, { "ms", 1000000 },
-		{ "s", 1000000000 }, { "m", 60000000000 }, { "h", 3600000000000 },
+		{ "ns", 1 },
+		{ "us", 1000 },
+		{ "\xc2\xb5s", 1000 },
+		{ "\xce\xbcs", 1000 },
+		{ "ms", 1000000 },
+		{ "s", 1000000000 },
+		{ "m", 60000000000 },
+		{ "h", 3600000000000 },
 	};
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
@@ -387,7 +397,8 @@ ml_parse_duration_ns(const char *s, int64_t *ns)
 		bool digits = false;
 
 		for (; isdigit((unsigned char)*s); s++, digits = true)
-			if (__builtin_mul_overflow(whole, 10, &whole) || __builtin_add_overflow(whole, *s - '0', &whole))
+			if (__builtin_mul_overflow(whole, 10, &whole) ||
+				__builtin_add_overflow(whole, *s - '0', &whole))
 				return -1;
 		if (*s == '.')
 			for (s++; isdigit((unsigned char)*s); s++, digits = true)
@@ -453,7 +464,17 @@ static bool
 is_secret(const char *key)
 {
 	static const char *const words[] = {
-		"password", "passwd", "pwd", "access", "token", "secret", "key", "signature", "credential", "private", "client",
+		"password",
+		"passwd",
+		"pwd",
+		"access",
+		"token",
+		"secret",
+		"key",
+		"signature",
+		"credential",
+		"private",
+		"client",
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -553,8 +574,8 @@ rewrite(const struct parts *p, const struct parts *stored, int depth)
 				} else if (stored_value(stored, name, &old)) {
 					ml_buf_clear(&seen);
 					put_masked_value(&seen, name, old, stored->storage, depth);
-					if (seen.len == value.len && (value.len == 0 ||
-						memcmp(seen.data, value.s, value.len) == 0))
+					if (seen.len == value.len &&
+						(value.len == 0 || memcmp(seen.data, value.s, value.len) == 0))
 						put_span(&b, old);
 					else
 						put_span(&b, value);
@@ -588,7 +609,7 @@ ml_uri_mask(const char *text, enum ml_mask how)
 {
 	struct parts p;
 
-	(void)how;	/* both forms keep the rest byte for byte */
+	(void)how; /* both forms keep the rest byte for byte */
 	return readable(text, &p) ? rewrite(&p, NULL, 0) : must(strdup(""));
 }
 

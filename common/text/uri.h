@@ -8,15 +8,15 @@
 #include "common/base/err.h"
 
 struct ml_uri_param {
-	char *key, *value;	/* decoded */
+	char *key, *value; /* decoded */
 };
 
 struct ml_uri {
-	char *scheme;		/* lower case */
-	char *user, *password;	/* decoded; NULL if absent */
-	char *hosts;		/* "h1:9092,h2:9092" as given, "" if absent */
-	char *path;		/* decoded, with its leading '/'; "" if absent */
-	struct ml_uri_param *params;	/* first of a key wins; later ones are dropped */
+	char *scheme;                /* lower case */
+	char *user, *password;       /* decoded; NULL if absent */
+	char *hosts;                 /* "h1:9092,h2:9092" as given, "" if absent */
+	char *path;                  /* decoded, with its leading '/'; "" if absent */
+	struct ml_uri_param *params; /* first of a key wins; later ones are dropped */
 	size_t n_params;
 };
 
@@ -26,7 +26,7 @@ struct ml_uri {
  */
 int ml_uri_parse(struct ml_uri **out, const char *text, struct ml_err *err);
 void ml_uri_free(struct ml_uri *u);
-const char *ml_uri_get(const struct ml_uri *u, const char *key);	/* NULL if absent */
+const char *ml_uri_get(const struct ml_uri *u, const char *key); /* NULL if absent */
 
 /* Typed values by sinks.md 1.3: 1 = present and set in *v, 0 = absent (*v untouched), -1 = wrong type (err: code, naming the key). */
 int ml_uri_bool(const struct ml_uri *u, const char *key, bool *v, enum ml_code code, struct ml_err *err);
@@ -39,8 +39,8 @@ int ml_parse_duration_ns(const char *s, int64_t *ns);
 int ml_uri_host_port(const char *host_port, char *host, size_t host_size, uint16_t *port, uint16_t default_port);
 
 enum ml_mask {
-	ML_MASK_STRONG,	/* sinks.md 1.12 strong rule: logs and errors */
-	ML_MASK_API,	/* the same rule, with the rest of the text unchanged byte for byte, for API answers */
+	ML_MASK_STRONG, /* sinks.md 1.12 strong rule: logs and errors */
+	ML_MASK_API,    /* the same rule, with the rest of the text unchanged byte for byte, for API answers */
 };
 /* A malloc'ed copy of text with its secrets as "xxxxx"; "" if it cannot be parsed; never NULL. */
 char *ml_uri_mask(const char *text, enum ml_mask how);

@@ -41,7 +41,8 @@ run_small(const char *name, struct ml_rowdec *dec, uint8_t type, const uint8_t *
 		ml_batch_free(b);
 	}
 	t = now_s() - t0;
-	printf("%-16s %8.1f ns/row  %6.2f M rows/s  one row an event\n", name, t * 1e9 / (double)n, (double)n / t / 1e6);
+	printf("%-16s %8.1f ns/row  %6.2f M rows/s  one row an event\n", name, t * 1e9 / (double)n,
+		(double)n / t / 1e6);
 	ml_rows_fini(&r);
 }
 
@@ -65,7 +66,7 @@ run(const char *name, struct ml_rowdec *dec, uint8_t type, const uint8_t *body, 
 	}
 	t = now_s() - t0;
 	printf("%-16s %8.1f ns/row  %6.2f M rows/s  %7.0f MB/s\n", name, t * 1e9 / (double)n, (double)n / t / 1e6,
-			(double)len * ROUNDS / t / 1e6);
+		(double)len * ROUNDS / t / 1e6);
 	ml_rows_fini(&r);
 }
 
@@ -95,7 +96,7 @@ main(void)
 		if (update)
 			ml_buf_puts(&hex, "3f");
 		for (int i = 0; i < 40; i++) {
-			if (i == 1) {	/* the first row alone: before, and for UPDATE after */
+			if (i == 1) { /* the first row alone: before, and for UPDATE after */
 				body = unhex(hex.data, &len);
 				if (!update) {
 					run_small("insert values", dec, ML_EV_WRITE_V1, body, len, true);
@@ -112,8 +113,10 @@ main(void)
 			ml_buf_printf(&hex, "800004d2%02x 65dfd78b04ce", i);
 		}
 		body = unhex(hex.data, &len);
-		run(update ? "update values" : "insert values", dec, update ? ML_EV_UPDATE_V1 : ML_EV_WRITE_V1, body, len, true);
-		run(update ? "update counted" : "insert counted", dec, update ? ML_EV_UPDATE_V1 : ML_EV_WRITE_V1, body, len, false);
+		run(update ? "update values" : "insert values", dec, update ? ML_EV_UPDATE_V1 : ML_EV_WRITE_V1, body,
+			len, true);
+		run(update ? "update counted" : "insert counted", dec, update ? ML_EV_UPDATE_V1 : ML_EV_WRITE_V1, body,
+			len, false);
 		free(body);
 	}
 	ml_rowdec_free(dec);

@@ -23,11 +23,11 @@
 #include "common/text/tz.h"
 #include "common/text/uri.h"
 
-#define MAGIC 4			/* bytes before the first event */
-#define HEADER 19		/* bytes of an event's common header */
+#define MAGIC 4   /* bytes before the first event */
+#define HEADER 19 /* bytes of an event's common header */
 #define EV_FORMAT 15
 #define EV_TABLE_MAP 19
-#define BATCH_ROWS 2048u	/* as the source makes them */
+#define BATCH_ROWS 2048u /* as the source makes them */
 #define BATCH_BYTES (512u << 10)
 #define TABLES 64
 
@@ -137,9 +137,9 @@ pass(const uint8_t *file, size_t file_size, struct ml_encoder *e, struct totals 
 
 		memcpy(&size, file + at + 9, 4);
 		if (size < HEADER || size > file_size - at)
-			break;	/* the server has not written the rest yet */
+			break; /* the server has not written the rest yet */
 		len = size - HEADER;
-		if (type == EV_FORMAT)	/* its last bytes: algorithm, and a checksum in any case */
+		if (type == EV_FORMAT) /* its last bytes: algorithm, and a checksum in any case */
 			checksum = len > 5 && body[len - 5] == 1 ? 4 : 0;
 		len -= len < checksum ? len : checksum;
 		if (type == EV_TABLE_MAP) {
@@ -194,7 +194,8 @@ main(int argc, char **argv)
 	}
 	file = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
 	snprintf(text, sizeof(text), "kafka://127.0.0.1:9092/bench?%s", query);
-	if (file == MAP_FAILED || ops == NULL || ml_tz_open(&utc, "UTC", &err) < 0 || ml_uri_parse(&uri, text, &err) < 0)
+	if (file == MAP_FAILED || ops == NULL || ml_tz_open(&utc, "UTC", &err) < 0 ||
+		ml_uri_parse(&uri, text, &err) < 0)
 		die("start:");
 	env.sink_uri = uri;
 	if (ops->open(&e, &env, &err) < 0)

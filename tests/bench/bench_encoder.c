@@ -21,7 +21,7 @@ now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);	/* others may use the machine meanwhile */
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); /* others may use the machine meanwhile */
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
@@ -38,9 +38,12 @@ make_table(void)
 		const char *name;
 		uint8_t type, flags;
 	} cols[] = {
-		{ "id", ML_T_LONGLONG, ML_F_BINARY }, { "k", ML_T_LONG, ML_F_BINARY },
-		{ "amount", ML_T_LONG, ML_F_BINARY | ML_F_UNSIGNED }, { "created_at", ML_T_DATETIME, ML_F_BINARY | ML_F_NULLABLE },
-		{ "c", ML_T_STRING, 0 }, { "pad", ML_T_STRING, 0 },
+		{ "id", ML_T_LONGLONG, ML_F_BINARY },
+		{ "k", ML_T_LONG, ML_F_BINARY },
+		{ "amount", ML_T_LONG, ML_F_BINARY | ML_F_UNSIGNED },
+		{ "created_at", ML_T_DATETIME, ML_F_BINARY | ML_F_NULLABLE },
+		{ "c", ML_T_STRING, 0 },
+		{ "pad", ML_T_STRING, 0 },
 	};
 	struct ml_schema *s = ml_schema_new();
 
@@ -74,8 +77,8 @@ make_image(struct ml_arena *a, int64_t id, int64_t k)
 	d[2] = (struct ml_datum){ .kind = ML_D_U64, .u = 4200000000u - (uint64_t)id % 4000000000u };
 	n = (size_t)snprintf(text, sizeof(text), "2026-11-25 12:%02d:%02d", (int)(id / 60 % 60), (int)(id % 60));
 	d[3] = (struct ml_datum){ .kind = ML_D_BYTES, .s = ml_arena_strndup(a, text, n), .len = (uint32_t)n };
-	n = (size_t)snprintf(text, sizeof(text), "%011ld-%011ld-%011ld-%011ld-%011ld-%011ld-%011ld-%011ld", id * 7919, id * 104729,
-		id * 31, id * 17, id * 1299709, id * 13, id * 611953, id * 3);
+	n = (size_t)snprintf(text, sizeof(text), "%011ld-%011ld-%011ld-%011ld-%011ld-%011ld-%011ld-%011ld", id * 7919,
+		id * 104729, id * 31, id * 17, id * 1299709, id * 13, id * 611953, id * 3);
 	if (n >= sizeof(text))
 		n = sizeof(text) - 1;
 	d[4] = (struct ml_datum){ .kind = ML_D_BYTES, .s = ml_arena_strndup(a, text, n), .len = (uint32_t)n };
@@ -141,8 +144,8 @@ run(const char *protocol, const char *query, const char *config, const struct ml
 	} while (spent < SECONDS);
 	printf("{\"bench\":\"encoder\",\"protocol\":\"%s\",\"options\":\"%s%s\",\"rows_per_s\":%.0f,\"ns_per_row\":%.1f,"
 	       "\"bytes_per_row\":%.0f,\"mb_per_s\":%.0f,\"rows_per_message\":%.1f}\n",
-		protocol, query, config_name(config), (double)n / spent, spent * 1e9 / (double)n, (double)bytes / (double)n,
-		(double)bytes / spent / 1e6, (double)n / (double)msgs);
+		protocol, query, config_name(config), (double)n / spent, spent * 1e9 / (double)n,
+		(double)bytes / (double)n, (double)bytes / spent / 1e6, (double)n / (double)msgs);
 	ops->close(e);
 	ml_uri_free(uri);
 }
@@ -150,7 +153,8 @@ run(const char *protocol, const char *query, const char *config, const struct ml
 static const struct ml_datum *
 copy_image(struct ml_arena *a, const struct ml_datum *image, int n)
 {
-	return image == NULL ? NULL : memcpy(ml_arena_alloc(a, (size_t)n * sizeof(*image)), image, (size_t)n * sizeof(*image));
+	return image == NULL ? NULL
+			     : memcpy(ml_arena_alloc(a, (size_t)n * sizeof(*image)), image, (size_t)n * sizeof(*image));
 }
 
 /* Only the shaping is measured: it changes images in place, so each batch gets copies. */
@@ -236,20 +240,28 @@ main(void)
 	run("canal-json", "enable-tidb-extension=true", "", rows, s);
 	run("canal-json", "only-output-updated-columns=true", "", rows, s);
 	run("csv", "", "", rows, s);
-	run("csv", "", "{\"csv\":{\"include-commit-ts\":true,\"output-old-value\":true,\"output-handle-key\":true}}", rows, s);
+	run("csv", "", "{\"csv\":{\"include-commit-ts\":true,\"output-old-value\":true,\"output-handle-key\":true}}",
+		rows, s);
 	run("csv", "", "{\"csv\":{\"quote\":\"\",\"delimiter\":\"|\"}}", rows, s);
 	run("open-protocol", "", "", rows, s);
 	run("open-protocol", "max-batch-size=1", "", rows, s);
 	run("simple", "", "", rows, s);
 	run("simple", "encoding-format=avro", "", rows, s);
 	run_shaper("none", "", rows, s);
-	run_shaper("column selector", "{\"column-selectors\":[{\"matcher\":[\"bench.*\"],\"columns\":[\"*\",\"!pad\",\"!k\"]}]}", rows, s);
-	run_shaper("mask truncate", "{\"mask\":[{\"matcher\":[\"bench.*\"],\"columns\":[\"pad\"],\"method\":\"truncate\","
-		"\"length\":4}]}", rows, s);
-	run_shaper("mask constant", "{\"mask\":[{\"matcher\":[\"bench.*\"],\"columns\":[\"k\"],\"method\":\"constant\","
-		"\"value\":0}]}", rows, s);
-	run_shaper("mask hash", "{\"mask\":[{\"matcher\":[\"bench.*\"],\"columns\":[\"pad\"],\"method\":\"hash\","
-		"\"salt\":\"pepper\"}]}", rows, s);
+	run_shaper("column selector",
+		"{\"column-selectors\":[{\"matcher\":[\"bench.*\"],\"columns\":[\"*\",\"!pad\",\"!k\"]}]}", rows, s);
+	run_shaper("mask truncate",
+		"{\"mask\":[{\"matcher\":[\"bench.*\"],\"columns\":[\"pad\"],\"method\":\"truncate\","
+		"\"length\":4}]}",
+		rows, s);
+	run_shaper("mask constant",
+		"{\"mask\":[{\"matcher\":[\"bench.*\"],\"columns\":[\"k\"],\"method\":\"constant\","
+		"\"value\":0}]}",
+		rows, s);
+	run_shaper("mask hash",
+		"{\"mask\":[{\"matcher\":[\"bench.*\"],\"columns\":[\"pad\"],\"method\":\"hash\","
+		"\"salt\":\"pepper\"}]}",
+		rows, s);
 	free(rows);
 	ml_arena_fini(&a);
 	ml_schema_unref(s);

@@ -36,9 +36,12 @@ make_table(void)
 		const char *name;
 		uint8_t type, flags;
 	} cols[] = {
-		{ "id", ML_T_LONGLONG, ML_F_BINARY }, { "k", ML_T_LONG, ML_F_BINARY },
-		{ "amount", ML_T_LONG, ML_F_BINARY | ML_F_UNSIGNED }, { "created_at", ML_T_DATETIME, ML_F_BINARY | ML_F_NULLABLE },
-		{ "c", ML_T_STRING, 0 }, { "pad", ML_T_STRING, 0 },
+		{ "id", ML_T_LONGLONG, ML_F_BINARY },
+		{ "k", ML_T_LONG, ML_F_BINARY },
+		{ "amount", ML_T_LONG, ML_F_BINARY | ML_F_UNSIGNED },
+		{ "created_at", ML_T_DATETIME, ML_F_BINARY | ML_F_NULLABLE },
+		{ "c", ML_T_STRING, 0 },
+		{ "pad", ML_T_STRING, 0 },
 	};
 	struct ml_schema *s = ml_schema_new();
 
@@ -73,8 +76,8 @@ make_image(struct ml_arena *a, int64_t id, int64_t k)
 	d[2] = (struct ml_datum){ .kind = ML_D_U64, .u = 4200000000u - (uint64_t)id };
 	n = (size_t)snprintf(text, sizeof(text), "2026-11-25 12:%02d:%02d", (int)(id / 60 % 60), (int)(id % 60));
 	d[3] = (struct ml_datum){ .kind = ML_D_BYTES, .s = ml_arena_strndup(a, text, n), .len = (uint32_t)n };
-	n = (size_t)snprintf(text, sizeof(text), "%011ld-%011ld-%011ld-%011ld-%011ld-%011ld-%011ld-%011ld", id * 7919, id * 104729,
-		id * 31, id * 17, id * 1299709, id * 13, id * 611953, id * 3);
+	n = (size_t)snprintf(text, sizeof(text), "%011ld-%011ld-%011ld-%011ld-%011ld-%011ld-%011ld-%011ld", id * 7919,
+		id * 104729, id * 31, id * 17, id * 1299709, id * 13, id * 611953, id * 3);
 	if (n >= sizeof(text))
 		n = sizeof(text) - 1;
 	d[4] = (struct ml_datum){ .kind = ML_D_BYTES, .s = ml_arena_strndup(a, text, n), .len = (uint32_t)n };
@@ -113,8 +116,11 @@ run(const struct ml_row *rows, struct ml_schema *s, struct ml_event_filter *f, s
 int
 main(void)
 {
-	static const struct { const char *name, *keys; } filters[] = {
-		{ "one comparison", "\"ignore-insert-value-expr\":\"k < 0\",\"ignore-update-new-value-expr\":\"k < -5\"" },
+	static const struct {
+		const char *name, *keys;
+	} filters[] = {
+		{ "one comparison",
+			"\"ignore-insert-value-expr\":\"k < 0\",\"ignore-update-new-value-expr\":\"k < -5\"" },
 		{ "other table", NULL },
 		{ "event only", "\"ignore-event\":[\"delete\"]" },
 		{ "text and number",
@@ -159,8 +165,8 @@ main(void)
 		if (ml_event_filter_new(&f, &spec, NULL, "bench", &err) < 0)
 			return 1;
 		cost = run(rows, s, f, NULL) - bare;
-		printf("{\"bench\":\"filter\",\"filter\":\"%s\",\"ns_per_row\":%.1f,\"part\":%.3f%s}\n", filters[i].name, cost,
-			cost / encoding, i == 0 ? ",\"limit\":0.05" : "");
+		printf("{\"bench\":\"filter\",\"filter\":\"%s\",\"ns_per_row\":%.1f,\"part\":%.3f%s}\n",
+			filters[i].name, cost, cost / encoding, i == 0 ? ",\"limit\":0.05" : "");
 		/* The schema's compiled form is the filter's: it must not meet another one at the same address. */
 		s->events_free(s->events);
 		s->events = NULL;

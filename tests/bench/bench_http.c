@@ -103,7 +103,8 @@ main(int argc, char **argv)
 		return 2;
 	}
 	to.sin_port = htons((uint16_t)atoi(argv[1]));
-	len = (size_t)snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n\r\n", argv[2], argv[1]);
+	len = (size_t)snprintf(
+		request, sizeof(request), "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n\r\n", argv[2], argv[1]);
 	if (len >= sizeof(request))
 		return 2;
 	begin = last = now_us();
@@ -138,9 +139,10 @@ main(int argc, char **argv)
 	}
 	getrusage(RUSAGE_SELF, &u);
 	qsort(took, count, sizeof(*took), by_value);
-	printf("%u %.4f %.4f %u %u\n", count, (double)(last - begin) / 1e6, (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-		(double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6, count > 0 ? took[count / 2] : 0,
-		count > 0 ? took[(uint64_t)count * 99 / 100] : 0);
+	printf("%u %.4f %.4f %u %u\n", count, (double)(last - begin) / 1e6,
+		(double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+			(double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6,
+		count > 0 ? took[count / 2] : 0, count > 0 ? took[(uint64_t)count * 99 / 100] : 0);
 	for (int i = 0; i < n; i++)
 		close(all[i].fd);
 	free(all);

@@ -25,9 +25,9 @@
 
 static int total, rate;
 static const char *socket_path;
-static atomic_llong *committed;	/* by id: wall clock of the OK */
+static atomic_llong *committed; /* by id: wall clock of the OK */
 static atomic_bool broken;
-static double seconds;	/* that the INSERTs took */
+static double seconds; /* that the INSERTs took */
 
 static int64_t
 wall_us(void)
@@ -93,8 +93,11 @@ static rd_kafka_t *
 consumer(const char *brokers, const char *topic)
 {
 	static const char *const settings[][2] = {
-		{ "group.id", "bench" }, { "enable.auto.commit", "false" }, { "fetch.wait.max.ms", "10" },
-		{ "auto.offset.reset", "earliest" }, { "fetch.min.bytes", "1" },
+		{ "group.id", "bench" },
+		{ "enable.auto.commit", "false" },
+		{ "fetch.wait.max.ms", "10" },
+		{ "auto.offset.reset", "earliest" },
+		{ "fetch.min.bytes", "1" },
 	};
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);

@@ -46,7 +46,8 @@ cpu_s(void)
 	struct rusage u;
 
 	getrusage(RUSAGE_SELF, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 static int
@@ -125,7 +126,7 @@ main(int argc, char **argv)
 		long partition = strtol(p, &p, 10);
 		long long key_len, len;
 
-		(void)strtoll(p, &p, 10);	/* the offset */
+		(void)strtoll(p, &p, 10); /* the offset */
 		key_len = strtoll(p, &p, 10);
 		len = strtoll(p, &p, 10);
 		p++;
@@ -136,8 +137,8 @@ main(int argc, char **argv)
 		char *key = key_len >= 0 ? p : NULL, *value = p + (key_len > 0 ? key_len : 0);
 
 		/* The bytes stay mapped until the end: nothing is copied. */
-		while (rd_kafka_produce(topic, (int32_t)(partition % n), 0, len >= 0 ? value : NULL, len > 0 ? (size_t)len : 0, key,
-			key_len > 0 ? (size_t)key_len : 0, NULL) != 0) {
+		while (rd_kafka_produce(topic, (int32_t)(partition % n), 0, len >= 0 ? value : NULL,
+			       len > 0 ? (size_t)len : 0, key, key_len > 0 ? (size_t)key_len : 0, NULL) != 0) {
 			if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
 				fprintf(stderr, "%s\n", rd_kafka_err2str(rd_kafka_last_error()));
 				return 1;

@@ -21,7 +21,7 @@
 #define BUFFER_BYTES (1u << 20)
 #define COM_BINLOG_DUMP 0x12
 #define DUMP_NON_BLOCK 1
-#define PACKET_MAX 0xFFFFFFu	/* a packet of this length continues in the next one */
+#define PACKET_MAX 0xFFFFFFu /* a packet of this length continues in the next one */
 
 static double
 now_s(void)
@@ -38,7 +38,8 @@ cpu_s(void)
 	struct rusage u;
 
 	getrusage(RUSAGE_SELF, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 static int
@@ -53,7 +54,7 @@ ask(int fd, const char *file, uint32_t position)
 	packet[0] = (uint8_t)n;
 	packet[1] = (uint8_t)(n >> 8);
 	packet[4] = COM_BINLOG_DUMP;
-	memcpy(packet + 5, &position, 4);	/* little-endian, as this machine is */
+	memcpy(packet + 5, &position, 4); /* little-endian, as this machine is */
 	packet[9] = DUMP_NON_BLOCK;
 	memcpy(packet + 11, &server_id, 4);
 	memcpy(packet + 15, file, n - 11);
@@ -64,7 +65,7 @@ int
 main(int argc, char **argv)
 {
 	unsigned long long events = 0, bytes = 0;
-	size_t head = 0, tail = 0, skip = 0;	/* skip: bytes of the current packet that are still to come */
+	size_t head = 0, tail = 0, skip = 0; /* skip: bytes of the current packet that are still to come */
 	uint8_t *buf = malloc(BUFFER_BYTES);
 	int size = 4 << 20, fd;
 	bool big = false;
@@ -106,7 +107,8 @@ main(int argc, char **argv)
 				if (!big && p[4] != 0) {
 					if (p[4] == 0xFE && n < 9)
 						break;
-					fprintf(stderr, "the server answers %.*s\n", (int)(n < 100 ? n : 100), (const char *)p + 7);
+					fprintf(stderr, "the server answers %.*s\n", (int)(n < 100 ? n : 100),
+						(const char *)p + 7);
 					return 1;
 				}
 				events += !big;

@@ -35,7 +35,7 @@ emit(void *arg, struct ml_batch *b)
 	(void)arg;
 	if (b->barrier.kind == ML_BAR_RESOLVED) {
 		if (b->barrier.ts <= resolved)
-			abort();	/* it never goes back */
+			abort(); /* it never goes back */
 		resolved = b->barrier.ts;
 	}
 	ml_batch_free(b);
@@ -80,11 +80,16 @@ init(void)
 	ml_log_set_level(ML_FATAL);
 	strcpy(once.dir, "/tmp/ml-fuzz-XXXXXX");
 	ml__changefeed_spec__init(&once.spec);
-	if (mkdtemp(once.dir) == NULL || ml_filter_new(&once.filter, &once.spec, &err) < 0 || ml_tz_open(&once.tz, "UTC", &err) < 0)
+	if (mkdtemp(once.dir) == NULL || ml_filter_new(&once.filter, &once.spec, &err) < 0 ||
+		ml_tz_open(&once.tz, "UTC", &err) < 0)
 		abort();
 	atexit(clean);
 	once.env = (struct ml_source_env){
-		.spec = &once.spec, .object = "fuzz", .filter = once.filter, .state_dir = once.dir, .emit = emit,
+		.spec = &once.spec,
+		.object = "fuzz",
+		.filter = once.filter,
+		.state_dir = once.dir,
+		.emit = emit,
 	};
 	once.clock.measured_us = 1;
 	once.clock.last_us = 1;
@@ -105,7 +110,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	once.env.want_values = size % 2 == 0;
 	store.filter = once.filter;
 	if (ml_journal_open(&f.journal, once.dir, "fuzz b", &err) < 0 || ml_xa_open(&f.xa, once.dir, &err) < 0 ||
-	    ml_schema_store_open(&f.store, &store, &err) < 0)
+		ml_schema_store_open(&f.store, &store, &err) < 0)
 		abort();
 	f.clock = &once.clock;
 	f.tz = once.tz;
@@ -124,7 +129,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(&len, data + at + 9, 4);
 		if (len < ML_EV_HEADER || len > size - at)
 			len = (uint32_t)(size - at);
-		ev = malloc(len);	/* exactly as long, so that the sanitizer sees one byte too many */
+		ev = malloc(len); /* exactly as long, so that the sanitizer sees one byte too many */
 		if (ev == NULL)
 			abort();
 		memcpy(ev, data + at, len);
@@ -136,7 +141,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		at += len;
 		if (rc < 0) {
 			if (err.code == ML_OK)
-				abort();	/* an error says what it is */
+				abort(); /* an error says what it is */
 			ml_feed_rewind(&f, 0);
 			err.code = ML_OK;
 		}

@@ -57,7 +57,7 @@ emit(void *arg, const struct ml_ddl *d, struct ml_err *err)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint16_t collations[] = { 45, 28, 8, 13 };	/* utf8mb4, gbk, latin1, sjis */
+	static const uint16_t collations[] = { 45, 28, 8, 13 }; /* utf8mb4, gbk, latin1, sjis */
 	struct ml_schema_store_env store_env = { .object = "fuzz", .force_replicate = true };
 	struct ml_ddl_env env = { .default_db = "d", .default_db_len = 1 };
 	struct ml_schema_store *st;
@@ -66,7 +66,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1)
 		return 0;
-	env.sql_mode = (data[0] & 1 ? ML_SQL_MODE_ANSI_QUOTES : 0) | (data[0] & 2 ? ML_SQL_MODE_NO_BACKSLASH_ESCAPES : 0);
+	env.sql_mode =
+		(data[0] & 1 ? ML_SQL_MODE_ANSI_QUOTES : 0) | (data[0] & 2 ? ML_SQL_MODE_NO_BACKSLASH_ESCAPES : 0);
 	env.mariadb = store_env.mariadb = !(data[0] & 4);
 	env.client_collation = collations[data[0] >> 3 & 3];
 	env.lower_case_table_names = store_env.lower_case_table_names = data[0] >> 5 & 1;
@@ -88,7 +89,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(sql + 1, data, len);
 		ml_arena_init(&a, 0);
 		ml_ddl_classify(&env, sql + 1, len, &a, &stmt);
-		free(sql);	/* the statement must not lean on it */
+		free(sql); /* the statement must not lean on it */
 		for (uint32_t i = 0; i < stmt.n_items; i++) {
 			sound_text(stmt.items[i].db);
 			sound_text(stmt.items[i].table);
@@ -97,7 +98,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (stmt.class == ML_DDL_DDL || stmt.class == ML_DDL_UNKNOWN) {
 			ml_schema_store_touches(st, &stmt);
 			if (ml_schema_store_apply(st, &stmt, ts, ts - 1, emit, NULL, &err) != 0)
-				abort();	/* without a filter nothing can be refused */
+				abort(); /* without a filter nothing can be refused */
 		}
 		ts += 2;
 		ml_arena_fini(&a);

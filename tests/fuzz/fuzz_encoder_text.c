@@ -16,12 +16,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CHECK(what)                                                        \
-	do {                                                               \
-		if (!(what)) {                                             \
-			fprintf(stderr, "%d: not so: %s\n", __LINE__, #what); \
-			abort();                                           \
-		}                                                          \
+#define CHECK(what)                                                                                                    \
+	do {                                                                                                           \
+		if (!(what)) {                                                                                         \
+			fprintf(stderr, "%d: not so: %s\n", __LINE__, #what);                                          \
+			abort();                                                                                       \
+		}                                                                                                      \
 	} while (0)
 
 static void
@@ -170,12 +170,14 @@ check_text(const uint8_t *data, size_t size)
 {
 	static const struct {
 		void (*write)(struct ml_out *o, const char *s, size_t n);
-		void (*want)(struct ml_buf *out, const uint8_t *s, size_t n);	/* NULL: the bytes themselves */
+		void (*want)(struct ml_buf *out, const uint8_t *s, size_t n); /* NULL: the bytes themselves */
 		void (*read)(struct ml_buf *out, const char *s, size_t n);
 		void (*then)(struct ml_buf *out, const char *s, size_t n);
 	} rows[] = {
-		{ ml_escape_e, mended, json_decode, NULL }, { ml_escape_s, mended, json_decode, NULL },
-		{ ml_escape_latin1, latin1, json_decode, NULL }, { ml_quoted, NULL, json_decode, go_unquote },
+		{ ml_escape_e, mended, json_decode, NULL },
+		{ ml_escape_s, mended, json_decode, NULL },
+		{ ml_escape_latin1, latin1, json_decode, NULL },
+		{ ml_quoted, NULL, json_decode, go_unquote },
 		{ base64, NULL, base64_decode, NULL },
 	};
 

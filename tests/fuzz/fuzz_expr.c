@@ -31,7 +31,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		int first = ml_expr_is_one(e, expr_row, &err);
 
 		if (ml_expr_is_one(e, expr_row, &err) != first)
-			abort();	/* the same row has another value the second time */
+			abort(); /* the same row has another value the second time */
 		if (first >= 0 && ml_expr_value(e, expr_row, &v, &err) == 0) {
 			struct ml_buf b = { 0 };
 

@@ -30,7 +30,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				continue;
 			if (ml_rules_match(r, lines[0], (size_t)(dot - lines[0]), dot + 1, strlen(dot + 1)) &&
 				!ml_rules_match_db(r, lines[0], (size_t)(dot - lines[0])))
-				abort();	/* a table of a schema that has none */
+				abort(); /* a table of a schema that has none */
 			ml_rules_free(r);
 		}
 	}

@@ -31,8 +31,11 @@ decorate(struct ml_schema *s, const struct ml_tablemap *tm, uint8_t flags)
 		if (tc->code == ML_BT_TIME || tc->code == ML_BT_DATETIME || tc->code == ML_BT_TIMESTAMP)
 			c->decimal = (flags >> 4) % 7;
 		if ((flags & 4) && tc->real == ML_BT_STRING)
-			c->special = tc->length == 4 ? ML_SP_INET4 : tc->length == 16 ? i & 1 ? ML_SP_INET6 : ML_SP_UUID : ML_SP_NONE;
-		if ((flags & 4) && tc->real == ML_BT_VARCHAR && tc->length % 4 == 0 && tc->collation == ML_COLLATION_BINARY)
+			c->special = tc->length == 4    ? ML_SP_INET4
+				     : tc->length == 16 ? i & 1 ? ML_SP_INET6 : ML_SP_UUID
+							: ML_SP_NONE;
+		if ((flags & 4) && tc->real == ML_BT_VARCHAR && tc->length % 4 == 0 &&
+			tc->collation == ML_COLLATION_BINARY)
 			c->special = ML_SP_VECTOR;
 	}
 	if (flags & 2)
@@ -42,7 +45,7 @@ decorate(struct ml_schema *s, const struct ml_tablemap *tm, uint8_t flags)
 /* Reads all rows and looks at all their bytes; rows, or -1. */
 static int64_t
 read_rows(struct ml_rows *r, struct ml_rowdec *dec, uint8_t type, const uint8_t *body, size_t len,
-		const struct ml_rows_want *want)
+	const struct ml_rows_want *want)
 {
 	int64_t n = 0;
 	int rc;
@@ -90,8 +93,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		decorate(schema, &tm, flags);
 		ml_rows_init(&r, no_place, NULL);
 		if (ml_rowdec_new(&dec, &tm, schema, tz, "", NULL) == 0) {
-			struct ml_rows_want count = { .values = false }, values = { .values = true }, pieces = { .values = true,
-				.max_rows = 1u + (flags >> 4), .max_bytes = 64 };
+			struct ml_rows_want count = { .values = false }, values = { .values = true },
+					    pieces = { .values = true, .max_rows = 1u + (flags >> 4), .max_bytes = 64 };
 			int64_t n = read_rows(&r, dec, type, body, size - 4 - map_len, &count);
 			int64_t m = read_rows(&r, dec, type, body, size - 4 - map_len, &values);
 

@@ -15,9 +15,11 @@ same_values(const char *text, const struct ml_uri *u)
 	if (ml_uri_parse(&v, text, NULL) != 0 || v->n_params != u->n_params)
 		abort();
 	for (size_t i = 0; i < u->n_params; i++)
-		if (strcmp(u->params[i].key, v->params[i].key) != 0 || strcmp(u->params[i].value, v->params[i].value) != 0)
+		if (strcmp(u->params[i].key, v->params[i].key) != 0 ||
+			strcmp(u->params[i].value, v->params[i].value) != 0)
 			abort();
-	if ((u->password == NULL) != (v->password == NULL) || (u->password != NULL && strcmp(u->password, v->password) != 0))
+	if ((u->password == NULL) != (v->password == NULL) ||
+		(u->password != NULL && strcmp(u->password, v->password) != 0))
 		abort();
 	ml_uri_free(v);
 }
@@ -48,7 +50,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			ml_uri_int(u, u->params[i].key, &n, ML_ErrKafkaInvalidConfig, NULL);
 			ml_uri_duration_ms(u, u->params[i].key, &n, ML_ErrMySQLInvalidConfig, NULL);
 		}
-		for (char *save = NULL, *h = strtok_r(u->hosts, ",", &save); h != NULL; h = strtok_r(NULL, ",", &save)) {
+		for (char *save = NULL, *h = strtok_r(u->hosts, ",", &save); h != NULL;
+			h = strtok_r(NULL, ",", &save)) {
 			char host[64];
 			uint16_t port;
 

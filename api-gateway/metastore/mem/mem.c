@@ -13,12 +13,12 @@ struct item {
 struct mem {
 	struct ml_meta base;
 	struct ml_loop *l;
-	struct ml_timer *turn;	/* armed while `done` holds commits to report */
+	struct ml_timer *turn; /* armed while `done` holds commits to report */
 	struct ml_list done;
-	struct item *items;	/* sorted by key */
+	struct item *items; /* sorted by key */
 	size_t n, cap;
 	uint64_t rev;
-	unsigned fails;		/* commits to fail yet */
+	unsigned fails; /* commits to fail yet */
 	struct ml_err fail;
 };
 

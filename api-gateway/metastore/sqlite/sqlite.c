@@ -29,7 +29,7 @@ static const char *const sql[N_STMTS] = {
 	[S_REV] = "SELECT value FROM counter WHERE name='revision'",
 	[S_GET] = "SELECT mod_rev FROM kv WHERE key=?1",
 	[S_PUT] = ("INSERT INTO kv(key, value, mod_rev) VALUES(?1, ?2, ?3) "
-		"ON CONFLICT(key) DO UPDATE SET value=excluded.value, mod_rev=excluded.mod_rev"),
+		   "ON CONFLICT(key) DO UPDATE SET value=excluded.value, mod_rev=excluded.mod_rev"),
 	[S_DEL] = "DELETE FROM kv WHERE key=?1",
 	/* key < prefix || U+10FFFF: keys are UTF-8 paths, so nothing with the prefix sorts behind that */
 	[S_LIST] = "SELECT key, value, mod_rev FROM kv WHERE key >= ?1 AND key < ?1 || char(1114111) ORDER BY key",
@@ -42,7 +42,7 @@ struct store {
 	sqlite3_stmt *st[N_STMTS];
 	pthread_mutex_t db_lock;
 	pthread_t thread;
-	pthread_mutex_t lock;	/* todo, done, stop */
+	pthread_mutex_t lock; /* todo, done, stop */
 	pthread_cond_t wake;
 	struct ml_list todo, done;
 	bool stop, running;
@@ -86,7 +86,8 @@ user_version(struct store *s, int *v, struct ml_err *err)
 {
 	sqlite3_stmt *st;
 
-	if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK || sqlite3_step(st) != SQLITE_ROW) {
+	if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK ||
+		sqlite3_step(st) != SQLITE_ROW) {
 		fail(s, "reading the version", err);
 		sqlite3_finalize(st);
 		return -1;
@@ -112,23 +113,26 @@ prepare(struct store *s, const char *path, struct ml_err *err)
 	close(fd);
 	if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) != SQLITE_OK)
 		return fail(s, path, err);
-	sqlite3_busy_timeout(s->db, 5000);	/* an operator's sqlite3 shell may look in */
+	sqlite3_busy_timeout(s->db, 5000); /* an operator's sqlite3 shell may look in */
 	if (exec(s, "PRAGMA journal_mode=WAL", err) < 0 || exec(s, "PRAGMA synchronous=FULL", err) < 0 ||
-			exec(s, CACHE_PRAGMA, err) < 0 || user_version(s, &version, err) < 0)
+		exec(s, CACHE_PRAGMA, err) < 0 || user_version(s, &version, err) < 0)
 		return -1;
 	if (version > SCHEMA_VERSION) {
 		char text[300];
 
-		snprintf(text, sizeof(text), "%s has layout %d, this build knows %d; it was written by a newer version", path,
-			version, SCHEMA_VERSION);
+		snprintf(text, sizeof(text), "%s has layout %d, this build knows %d; it was written by a newer version",
+			path, version, SCHEMA_VERSION);
 		return ML_ERR(err, ErrMetaStore, 0, text);
 	}
-	if (version == 0 && exec(s, "BEGIN IMMEDIATE;"
+	if (version == 0 &&
+		exec(s,
+			"BEGIN IMMEDIATE;"
 			"CREATE TABLE IF NOT EXISTS kv(key TEXT PRIMARY KEY, value BLOB NOT NULL, mod_rev INTEGER NOT NULL) WITHOUT ROWID;"
 			"CREATE TABLE IF NOT EXISTS counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
 			"INSERT OR IGNORE INTO counter VALUES('revision', 0);"
 			"PRAGMA user_version=1;"
-			"COMMIT", err) < 0)
+			"COMMIT",
+			err) < 0)
 		return -1;
 	/* Fails now and not at the first commit when the folder or the file cannot be written. */
 	if (exec(s, "BEGIN IMMEDIATE; UPDATE counter SET value=value WHERE name='revision'; COMMIT", err) < 0)
@@ -225,7 +229,7 @@ work(void *arg)
 		pthread_mutex_lock(&s->lock);
 		ml_list_append(&s->done, &t->link);
 		if (write(s->efd, &one, sizeof(one)) < 0)
-			continue;	/* EAGAIN: the counter is set anyway */
+			continue; /* EAGAIN: the counter is set anyway */
 	}
 	pthread_mutex_unlock(&s->lock);
 	return NULL;
@@ -349,8 +353,8 @@ store_list(struct ml_meta *base, const char *prefix, ml_meta_each *fn, void *arg
 	pthread_mutex_lock(&s->db_lock);
 	sqlite3_bind_text(st, 1, prefix, -1, SQLITE_STATIC);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW)
-		fn((const char *)sqlite3_column_text(st, 0), sqlite3_column_blob(st, 1), (size_t)sqlite3_column_bytes(st, 1),
-			(uint64_t)sqlite3_column_int64(st, 2), arg);
+		fn((const char *)sqlite3_column_text(st, 0), sqlite3_column_blob(st, 1),
+			(size_t)sqlite3_column_bytes(st, 1), (uint64_t)sqlite3_column_int64(st, 2), arg);
 	if (rc != SQLITE_DONE)
 		fail(s, sql[S_LIST], err);
 	sqlite3_reset(st);

@@ -60,8 +60,12 @@ put_row(struct avro *e, struct ml_batch *b, const struct ml_row *row, struct ml_
 		return -1;
 	m = ml_batch_msg(b);
 	*m = (struct ml_msg){
-		.key = "", .topic = row->topic, .partition = row->partition, .schema = row->schema,
-		.commit_ts = row->commit_ts, .rows = 1,
+		.key = "",
+		.topic = row->topic,
+		.partition = row->partition,
+		.schema = row->schema,
+		.commit_ts = row->commit_ts,
+		.rows = 1,
 	};
 	if (sh->key.n_fields > 0) {
 		ml_out_begin(&o, &b->arena);
@@ -181,7 +185,8 @@ open_encoder(struct ml_encoder **out, const struct ml_encoder_env *env, struct m
 			.extension = e->opts.tidb_extension,
 		},
 	};
-	if (ml_schema_registry_open(&e->maker.registry, e->avro.registry, env->config, &ml_schema_registry_times, err) != 0) {
+	if (ml_schema_registry_open(
+		    &e->maker.registry, e->avro.registry, env->config, &ml_schema_registry_times, err) != 0) {
 		if (err->code == ML_ErrAvroSchemaAPIError)
 			ml_err_wrap(err, ML_ErrKafkaNewProducer, "new kafka producer");
 		goto fail;

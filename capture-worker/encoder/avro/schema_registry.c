@@ -25,12 +25,15 @@
 
 /* A create request waits for the probe (30 s) and shall see this error, not the probe's deadline. */
 const struct ml_schema_registry_times ml_schema_registry_times = {
-	.call_ms = 8000, .open_ms = 10000, .register_ms = 20000, .first_delay_ms = 500,
+	.call_ms = 8000,
+	.open_ms = 10000,
+	.register_ms = 20000,
+	.first_delay_ms = 500,
 };
 
 struct ml_schema_registry {
 	CURL *curl;
-	char *base;	/* without userinfo and the slashes behind */
+	char *base; /* without userinfo and the slashes behind */
 	struct curl_slist *get_headers, *post_headers;
 	struct ml_buf answer;
 	bool too_long;
@@ -76,7 +79,8 @@ set_url(struct ml_schema_registry *r, const char *url, struct ml_err *err)
 
 	if (u == NULL)
 		abort();
-	if (curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK || curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+	if (curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK ||
+		curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
 		(strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)) {
 		ML_ERR(err, ErrCodecInvalidConfig, 0, "schema-registry is not an http or https URL");
 		goto out;
@@ -182,18 +186,22 @@ call_once(struct ml_schema_registry *r, const char *url, long timeout_ms, struct
 	rc = curl_easy_perform(r->curl);
 	if (rc != CURLE_OK) {
 		ML_ERRF(err, ErrAvroSchemaAPIError, (int)rc, "schema manager API error, %s: %s", url,
-			r->too_long ? "the answer is too long" : r->curl_error[0] != '\0' ? r->curl_error : curl_easy_strerror(rc));
+			r->too_long                ? "the answer is too long"
+			: r->curl_error[0] != '\0' ? r->curl_error
+						   : curl_easy_strerror(rc));
 		/* A wrong certificate stays wrong. */
 		return r->too_long || rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE ||
-				rc == CURLE_SSL_CERTPROBLEM || rc == CURLE_URL_MALFORMAT || rc == CURLE_TOO_MANY_REDIRECTS ?
-			FINAL :
-			AGAIN;
+				       rc == CURLE_SSL_CERTPROBLEM || rc == CURLE_URL_MALFORMAT ||
+				       rc == CURLE_TOO_MANY_REDIRECTS
+			       ? FINAL
+			       : AGAIN;
 	}
 	curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status >= 200 && status < 300)
 		return DONE;
 	shown_answer(r, text);
-	ML_ERRF(err, ErrAvroSchemaAPIError, (int)status, "schema manager API error, %s: HTTP status %ld: %s", url, status, text);
+	ML_ERRF(err, ErrAvroSchemaAPIError, (int)status, "schema manager API error, %s: HTTP status %ld: %s", url,
+		status, text);
 	/* Two first registrations of one subject at once: the other one has won, the next try finds the subject. */
 	if (status == 409 && strstr(text, "already exists") != NULL)
 		return AGAIN;
@@ -267,7 +275,8 @@ ml_schema_registry_open(struct ml_schema_registry **out, const char *url, const 
 	if (call(r, r->base, times->open_ms, err) != 0)
 		goto fail;
 	if (strcmp(answer_text(r), "{}") != 0) {
-		ML_ERRF(err, ErrAvroSchemaAPIError, 0, "schema manager API error, %s does not answer as a schema registry", r->base);
+		ML_ERRF(err, ErrAvroSchemaAPIError, 0,
+			"schema manager API error, %s does not answer as a schema registry", r->base);
 		goto fail;
 	}
 	*out = r;
@@ -314,7 +323,8 @@ read_id(const struct ml_schema_registry *r, const char *url, uint32_t *id, struc
 		v = json_object_get_int64(m);
 	json_object_put(doc);
 	if (v <= 0 || v > INT32_MAX)
-		return ML_ERRF(err, ErrAvroSchemaAPIError, 0, "schema manager API error, %s: the answer holds no schema id", url);
+		return ML_ERRF(err, ErrAvroSchemaAPIError, 0,
+			"schema manager API error, %s: the answer holds no schema id", url);
 	*id = (uint32_t)v;
 	return 0;
 }

@@ -16,10 +16,10 @@ struct ml_schema_registry;
 
 /* How long to try.  A registry that is away longer ends the shard with an error, whose restarts then go on trying. */
 struct ml_schema_registry_times {
-	uint32_t call_ms;	/* one call */
-	uint32_t open_ms;	/* ml_schema_registry_open, all tries */
-	uint32_t register_ms;	/* ml_schema_registry_id, all tries */
-	uint32_t first_delay_ms;	/* before the second try; grows by half each time */
+	uint32_t call_ms;        /* one call */
+	uint32_t open_ms;        /* ml_schema_registry_open, all tries */
+	uint32_t register_ms;    /* ml_schema_registry_id, all tries */
+	uint32_t first_delay_ms; /* before the second try; grows by half each time */
 };
 extern const struct ml_schema_registry_times ml_schema_registry_times;
 
@@ -35,7 +35,7 @@ int ml_schema_registry_open(struct ml_schema_registry **out, const char *url, co
  * transport errors, answers other than 2xx and 4xx, and the "already exists" of two first registrations at once; other 4xx are
  * final.  ErrAvroSchemaAPIError.
  */
-int ml_schema_registry_id(struct ml_schema_registry *r, const char *subject, const char *schema, size_t len, uint32_t *id,
-	struct ml_err *err);
-void ml_schema_registry_close(struct ml_schema_registry *r);	/* NULL is fine */
+int ml_schema_registry_id(struct ml_schema_registry *r, const char *subject, const char *schema, size_t len,
+	uint32_t *id, struct ml_err *err);
+void ml_schema_registry_close(struct ml_schema_registry *r); /* NULL is fine */
 #endif

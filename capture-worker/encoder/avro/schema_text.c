@@ -250,8 +250,8 @@ put_default(struct ml_out *o, const struct ml_column *c, const struct av_rules *
 	case AV_DOUBLE:
 		if (!number_of(c->dflt, &v))
 			return false;
-		o->p += ml_f64_text(ml_out_need(o, ML_FLOAT_TEXT_MAX), how == AV_FLOAT ? (double)strtof(c->dflt.s, &end) :
-			strtod(c->dflt.s, &end), ML_FLOAT_J);
+		o->p += ml_f64_text(ml_out_need(o, ML_FLOAT_TEXT_MAX),
+			how == AV_FLOAT ? (double)strtof(c->dflt.s, &end) : strtod(c->dflt.s, &end), ML_FLOAT_J);
 		return true;
 	default:
 		if (how == AV_BIT || ml_column_is_binary(c)) {

@@ -9,10 +9,10 @@
 
 /* What the changefeed's settings make of a table. */
 struct av_rules {
-	struct ml_text namespace;	/* the changefeed's */
-	bool decimal_text;		/* avro-decimal-handling-mode=string */
-	bool bigint_text;		/* avro-bigint-unsigned-handling-mode=string */
-	bool extension;			/* the three fields of enable-tidb-extension, in values */
+	struct ml_text namespace; /* the changefeed's */
+	bool decimal_text;        /* avro-decimal-handling-mode=string */
+	bool bigint_text;         /* avro-bigint-unsigned-handling-mode=string */
+	bool extension;           /* the three fields of enable-tidb-extension, in values */
 };
 
 /* How a value is written. */

@@ -37,8 +37,8 @@ table_of(const struct av_maker *mk, struct ml_schema *s)
 
 /* The fields of the columns cols; registers their schema. */
 static int
-make_record(struct av_record *r, const struct av_maker *mk, struct av_table *t, const struct ml_schema *s, struct ml_text topic,
-	const char *suffix, const uint16_t *cols, uint16_t n_cols, bool value, struct ml_err *err)
+make_record(struct av_record *r, const struct av_maker *mk, struct av_table *t, const struct ml_schema *s,
+	struct ml_text topic, const char *suffix, const uint16_t *cols, uint16_t n_cols, bool value, struct ml_err *err)
 {
 	char *subject = ml_arena_bytes(&t->arena, topic.len + strlen(suffix) + 1);
 	struct ml_arena a;
@@ -70,8 +70,12 @@ make_record(struct av_record *r, const struct av_maker *mk, struct av_table *t, 
 		bool first = av_value_first(c, &mk->rules);
 
 		r->fields[i] = (struct av_field){
-			.column = c, .col = cols[i], .how = av_how(c, &mk->rules), .nullable = c->flags & ML_F_NULLABLE,
-			.value_branch = first ? 0 : 2, .null_branch = first ? 2 : 0,
+			.column = c,
+			.col = cols[i],
+			.how = av_how(c, &mk->rules),
+			.nullable = c->flags & ML_F_NULLABLE,
+			.value_branch = first ? 0 : 2,
+			.null_branch = first ? 2 : 0,
 		};
 	}
 	return 0;

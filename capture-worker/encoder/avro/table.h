@@ -14,7 +14,7 @@
 
 struct av_record {
 	char head[AV_HEAD_BYTES];
-	uint16_t n_fields;	/* 0: no schema is registered, the record is not written */
+	uint16_t n_fields; /* 0: no schema is registered, the record is not written */
 	struct av_field *fields;
 };
 
@@ -24,12 +24,12 @@ struct av_record {
  */
 struct av_shape {
 	struct av_shape *next;
-	uint8_t *absent;	/* per column of the table */
+	uint8_t *absent; /* per column of the table */
 	struct av_record key, value;
 };
 
 struct av_table {
-	uint64_t serial;	/* of the encoder that made it */
+	uint64_t serial; /* of the encoder that made it */
 	struct av_shape *shapes;
 	unsigned n_shapes;
 	struct ml_arena arena;

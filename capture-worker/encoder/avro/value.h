@@ -10,10 +10,10 @@
 /* A field of a record. */
 struct av_field {
 	const struct ml_column *column;
-	uint16_t col;		/* its index in the table */
-	uint8_t how;		/* enum av_how */
-	bool nullable;		/* a union */
-	char value_branch, null_branch;	/* its bytes in front of the value, of NULL */
+	uint16_t col;                   /* its index in the table */
+	uint8_t how;                    /* enum av_how */
+	bool nullable;                  /* a union */
+	char value_branch, null_branch; /* its bytes in front of the value, of NULL */
 };
 
 /*

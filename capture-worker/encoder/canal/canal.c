@@ -18,10 +18,10 @@
 #include "capture-worker/encoder/varint.h"
 #include "common/text/num.h"
 
-#define RECORD_OVERHEAD 36	/* protocols.md 4.2 */
-#define LEN_MAX 5		/* bytes of a length; all are below 4 GiB */
-#define LEN_GUESS 2		/* bytes of a row's lengths, mostly: 128 to 16383 */
-#define PACKET_FRONT (5 + LEN_MAX)	/* version, type and the body's tag and length */
+#define RECORD_OVERHEAD 36         /* protocols.md 4.2 */
+#define LEN_MAX 5                  /* bytes of a length; all are below 4 GiB */
+#define LEN_GUESS 2                /* bytes of a row's lengths, mostly: 128 to 16383 */
+#define PACKET_FRONT (5 + LEN_MAX) /* version, type and the body's tag and length */
 
 struct canal {
 	struct ml_encoder e;
@@ -33,7 +33,7 @@ struct canal {
 
 /* A packet that is being filled: the text that is open, from its start on. */
 struct packet {
-	uint32_t rows;		/* 0: none is open */
+	uint32_t rows; /* 0: none is open */
 	struct ml_schema *schema;
 	ml_ts commit_ts;
 };
@@ -69,7 +69,8 @@ put_latin1(char *p, const char *s, size_t n)
 
 /* One Column of RowData; tag tells which image it is of. */
 static inline void
-put_column(struct ml_out *o, int tag, const struct cn_column *c, const struct ml_text pieces[2], const struct ml_datum *d)
+put_column(
+	struct ml_out *o, int tag, const struct cn_column *c, const struct ml_text pieces[2], const struct ml_datum *d)
 {
 	const struct ml_text piece = pieces[c->promotes && ml_java_above(d, c->bound)];
 	char number[ML_FLOAT_TEXT_MAX], *p;
@@ -201,7 +202,11 @@ send_packet(struct ml_batch *b, const struct ml_group *g, struct packet *pk, cha
 	struct ml_msg *m = ml_batch_msg(b);
 
 	*m = (struct ml_msg){
-		.key = "", .topic = g->topic, .partition = g->partition, .schema = pk->schema, .commit_ts = pk->commit_ts,
+		.key = "",
+		.topic = g->topic,
+		.partition = g->partition,
+		.schema = pk->schema,
+		.commit_ts = pk->commit_ts,
 		.rows = pk->rows,
 	};
 	m->value = close_packet(start, end - PACKET_FRONT, &m->value_len);

@@ -94,7 +94,7 @@ cn_put_head(char *p, struct ml_text db, struct ml_text table, int event, uint64_
 	static const char front[] = { CN_HEADER_VERSION, CN_VERSION, CN_HEADER_ENCODING, 5, 'U', 'T', 'F', '-', '8' };
 	static const char count[] = { CN_HEADER_PROPS, 14, CN_PAIR_KEY, 9, 'r', 'o', 'w', 's', 'C', 'o', 'u', 'n', 't',
 		CN_PAIR_VALUE, 1, '1' };
-	size_t len = sizeof(front) + 2 + 2;	/* with sourceType and eventType, which are there whatever they are */
+	size_t len = sizeof(front) + 2 + 2; /* with sourceType and eventType, which are there whatever they are */
 
 	if (ms > 0)
 		len += 1 + ml_uvarint_len(ms);

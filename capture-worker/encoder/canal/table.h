@@ -14,33 +14,53 @@
  * Column under these numbers stands in the protocol's table.
  */
 enum {
-	CN_PACKET_VERSION = 2 << 3, CN_PACKET_TYPE = 3 << 3, CN_PACKET_BODY = 5 << 3 | 2,
+	CN_PACKET_VERSION = 2 << 3,
+	CN_PACKET_TYPE = 3 << 3,
+	CN_PACKET_BODY = 5 << 3 | 2,
 	CN_MESSAGES_ENTRY = 2 << 3 | 2,
-	CN_ENTRY_HEADER = 1 << 3 | 2, CN_ENTRY_TYPE = 2 << 3, CN_ENTRY_STORE = 3 << 3 | 2,
-	CN_HEADER_VERSION = 1 << 3, CN_HEADER_ENCODING = 5 << 3 | 2, CN_HEADER_TIME = 6 << 3, CN_HEADER_SOURCE = 7 << 3,
-	CN_HEADER_SCHEMA = 8 << 3 | 2, CN_HEADER_TABLE = 9 << 3 | 2, CN_HEADER_EVENT = 11 << 3, CN_HEADER_PROPS = 12 << 3 | 2,
-	CN_PAIR_KEY = 1 << 3 | 2, CN_PAIR_VALUE = 2 << 3 | 2,
-	CN_CHANGE_EVENT = 2 << 3, CN_CHANGE_DDL = 10 << 3, CN_CHANGE_SQL = 11 << 3 | 2, CN_CHANGE_ROW = 12 << 3 | 2,
+	CN_ENTRY_HEADER = 1 << 3 | 2,
+	CN_ENTRY_TYPE = 2 << 3,
+	CN_ENTRY_STORE = 3 << 3 | 2,
+	CN_HEADER_VERSION = 1 << 3,
+	CN_HEADER_ENCODING = 5 << 3 | 2,
+	CN_HEADER_TIME = 6 << 3,
+	CN_HEADER_SOURCE = 7 << 3,
+	CN_HEADER_SCHEMA = 8 << 3 | 2,
+	CN_HEADER_TABLE = 9 << 3 | 2,
+	CN_HEADER_EVENT = 11 << 3,
+	CN_HEADER_PROPS = 12 << 3 | 2,
+	CN_PAIR_KEY = 1 << 3 | 2,
+	CN_PAIR_VALUE = 2 << 3 | 2,
+	CN_CHANGE_EVENT = 2 << 3,
+	CN_CHANGE_DDL = 10 << 3,
+	CN_CHANGE_SQL = 11 << 3 | 2,
+	CN_CHANGE_ROW = 12 << 3 | 2,
 	CN_CHANGE_SCHEMA = 14 << 3 | 2,
-	CN_ROW_BEFORE = 1 << 3 | 2, CN_ROW_AFTER = 2 << 3 | 2,
-	CN_COLUMN_SQL_TYPE = 2 << 3, CN_COLUMN_NAME = 3 << 3 | 2, CN_COLUMN_KEY = 4 << 3, CN_COLUMN_UPDATED = 5 << 3,
-	CN_COLUMN_NULL = 6 << 3, CN_COLUMN_VALUE = 8 << 3 | 2, CN_COLUMN_MYSQL_TYPE = 10 << 3 | 2,
+	CN_ROW_BEFORE = 1 << 3 | 2,
+	CN_ROW_AFTER = 2 << 3 | 2,
+	CN_COLUMN_SQL_TYPE = 2 << 3,
+	CN_COLUMN_NAME = 3 << 3 | 2,
+	CN_COLUMN_KEY = 4 << 3,
+	CN_COLUMN_UPDATED = 5 << 3,
+	CN_COLUMN_NULL = 6 << 3,
+	CN_COLUMN_VALUE = 8 << 3 | 2,
+	CN_COLUMN_MYSQL_TYPE = 10 << 3 | 2,
 };
 
 #define CN_VERSION 1
-#define CN_MESSAGES 7		/* Packet.type */
-#define CN_ROWDATA 2		/* Entry.entryType, for DDL too */
-#define CN_MYSQL 2		/* Header.sourceType */
+#define CN_MESSAGES 7 /* Packet.type */
+#define CN_ROWDATA 2  /* Entry.entryType, for DDL too */
+#define CN_MYSQL 2    /* Header.sourceType */
 
 struct cn_column {
 	/* From `sqlType` up to the tag of `isNull`; [1]: with the code of a value above the bound. */
-	struct ml_text updated[2];	/* INSERT and UPDATE */
+	struct ml_text updated[2]; /* INSERT and UPDATE */
 	struct ml_text deleted[2];
-	struct ml_text type;		/* `mysqlType` */
+	struct ml_text type; /* `mysqlType` */
 	uint64_t bound;
-	bool promotes;			/* bound and [1] are in use */
-	bool latin1;			/* bytes become code points */
-	bool handle;			/* of the handle key */
+	bool promotes; /* bound and [1] are in use */
+	bool latin1;   /* bytes become code points */
+	bool handle;   /* of the handle key */
 };
 
 /* Header and entryType of an Entry, tags and lengths included, with the time of the last row that asked for it. */
@@ -51,9 +71,9 @@ struct cn_head {
 };
 
 struct cn_table {
-	uint64_t serial;	/* of the encoder that made it */
-	struct cn_column *columns;	/* of the table */
-	struct cn_head heads[4];	/* by enum ml_op */
+	uint64_t serial;           /* of the encoder that made it */
+	struct cn_column *columns; /* of the table */
+	struct cn_head heads[4];   /* by enum ml_op */
 	struct ml_arena arena;
 };
 

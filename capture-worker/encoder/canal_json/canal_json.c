@@ -30,8 +30,8 @@ struct canal_json {
 	/* Texts that follow from a commit ts and the clock; rows of one transaction share them. */
 	ml_ts ts;
 	uint64_t now;
-	char times[64];		/* `<es>,"ts":<now>` */
-	char tail[64];		/* from the end of `data` on, but for the terminator */
+	char times[64]; /* `<es>,"ts":<now>` */
+	char tail[64];  /* from the end of `data` on, but for the terminator */
 	uint32_t times_len, tail_len;
 };
 
@@ -238,8 +238,12 @@ put_row(struct canal_json *e, struct ml_batch *b, const struct ml_row *row, stru
 	}
 	m = ml_batch_msg(b);
 	*m = (struct ml_msg){
-		.key = e->storage ? NULL : "", .topic = row->topic, .partition = row->partition, .schema = row->schema,
-		.commit_ts = row->commit_ts, .rows = 1,
+		.key = e->storage ? NULL : "",
+		.topic = row->topic,
+		.partition = row->partition,
+		.schema = row->schema,
+		.commit_ts = row->commit_ts,
+		.rows = 1,
 	};
 	m->value = ml_out_end(&o, &m->value_len);
 	return 0;

@@ -104,7 +104,9 @@ cj_table_of(struct ml_schema *s, uint64_t serial, bool full_types)
 		ml_out_lit(&o, ":\"");
 		piece = end_text(&o);
 		t->columns[i] = (struct cj_column){
-			.piece = piece.s, .len = piece.len, .bytes = ml_column_is_binary(&s->columns[i]) ? CJ_LATIN1 : CJ_TEXT,
+			.piece = piece.s,
+			.len = piece.len,
+			.bytes = ml_column_is_binary(&s->columns[i]) ? CJ_LATIN1 : CJ_TEXT,
 		};
 	}
 	s->encoder = t;

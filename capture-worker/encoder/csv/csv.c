@@ -19,7 +19,7 @@ struct csv {
 	struct ml_encoder_opts opts;
 	size_t null_len;
 	uint64_t serial;
-	struct ml_buf text;	/* of a field that is put together first: SET, handle; keeps its room */
+	struct ml_buf text; /* of a field that is put together first: SET, handle; keeps its room */
 };
 
 static void
@@ -161,7 +161,8 @@ put_line(struct csv *e, struct ml_out *o, const struct csv_table *t, struct ml_t
 			continue;
 		put_delimiter(o, c);
 		if (put_value(e, o, &t->columns[i], &image[i]) < 0)
-			return ML_ERRF(err, ErrCSVEncodeFailed, 0, "csv encode failed: column %s of %s holds %llu, which names no element",
+			return ML_ERRF(err, ErrCSVEncodeFailed, 0,
+				"csv encode failed: column %s of %s holds %llu, which names no element",
 				s->columns[i].name.s, s->qname.s, (unsigned long long)image[i].u);
 	}
 	ml_out_put(o, e->opts.terminator, e->opts.terminator_len);
@@ -191,8 +192,11 @@ put_row(struct csv *e, struct ml_batch *b, const struct ml_row *row, struct ml_e
 	if (rc < 0)
 		return -1;
 	m = ml_batch_msg(b);
-	*m = (struct ml_msg){ .topic = row->topic, .partition = row->partition, .schema = row->schema,
-		.commit_ts = row->commit_ts, .rows = 1 };
+	*m = (struct ml_msg){ .topic = row->topic,
+		.partition = row->partition,
+		.schema = row->schema,
+		.commit_ts = row->commit_ts,
+		.rows = 1 };
 	m->value = ml_out_end(&o, &m->value_len);
 	return 0;
 }

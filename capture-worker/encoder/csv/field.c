@@ -17,7 +17,7 @@ put_quoted(struct ml_out *o, char quote, const char *s, size_t n)
 
 		memcpy(p, s, plain);
 		p += plain;
-		*p++ = quote;	/* the second of two, or the last */
+		*p++ = quote; /* the second of two, or the last */
 		if (q == NULL)
 			break;
 		s += plain;

@@ -10,14 +10,14 @@
 enum csv_form { CSV_PLAIN, CSV_BINARY, CSV_ENUM, CSV_SET };
 
 struct csv_column {
-	uint8_t form;			/* enum csv_form */
+	uint8_t form; /* enum csv_form */
 	uint16_t n_elems;
-	const struct ml_text *elems;	/* names; ENUM: as whole fields */
+	const struct ml_text *elems; /* names; ENUM: as whole fields */
 };
 
 struct csv_table {
-	uint64_t serial;	/* of the encoder that made it */
-	struct ml_text insert, update, delete;	/* `"I","table","schema"` */
+	uint64_t serial;                       /* of the encoder that made it */
+	struct ml_text insert, update, delete; /* `"I","table","schema"` */
 	struct csv_column *columns;
 	struct ml_arena arena;
 };

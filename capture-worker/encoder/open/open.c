@@ -20,24 +20,24 @@
 #include "common/base/buf.h"
 #include "common/text/num.h"
 
-#define WORD 8			/* bytes of the version and of each length */
-#define RECORD_OVERHEAD 36	/* protocols.md 4.2 */
+#define WORD 8             /* bytes of the version and of each length */
+#define RECORD_OVERHEAD 36 /* protocols.md 4.2 */
 
 struct open_protocol {
 	struct ml_encoder e;
 	struct ml_encoder_opts opts;
 	struct ml_large large;
 	uint64_t serial;
-	struct ml_buf keys;	/* of all records of a batch, one after another */
-	struct ml_buf claimed;	/* key of a message that goes to claim-check storage */
+	struct ml_buf keys;    /* of all records of a batch, one after another */
+	struct ml_buf claimed; /* key of a message that goes to claim-check storage */
 	struct ml_arena scratch;
 	struct ml_groups groups;
 };
 
 /* A record that is being filled: its value is the text that is open, from the start on. */
 struct record {
-	uint32_t rows;		/* 0: none is open */
-	size_t key_start;	/* in keys */
+	uint32_t rows;    /* 0: none is open */
+	size_t key_start; /* in keys */
 	size_t value_len;
 	struct ml_schema *schema;
 	ml_ts commit_ts;
@@ -140,8 +140,8 @@ put_part(struct ml_out *o, const char name, const struct op_table *t, const stru
 
 /* whole: else every part holds the handle key's columns only. */
 static int
-put_row_value(const struct open_protocol *e, struct ml_out *o, const struct op_table *t, const struct ml_row *row, bool whole,
-	struct ml_err *err)
+put_row_value(const struct open_protocol *e, struct ml_out *o, const struct op_table *t, const struct ml_row *row,
+	bool whole, struct ml_err *err)
 {
 	const struct ml_schema *s = row->schema;
 	size_t at = ml_out_len(o);
@@ -162,7 +162,8 @@ put_row_value(const struct open_protocol *e, struct ml_out *o, const struct op_t
 	ml_out_lit(o, "}");
 	if (!whole && !any)
 		return ML_ERRF(err, ErrOpenProtocolCodecInvalidData, 0,
-			"open-protocol codec invalid data: not found handle key columns for the over-sized row of %s", s->qname.s);
+			"open-protocol codec invalid data: not found handle key columns for the over-sized row of %s",
+			s->qname.s);
 	return ml_compress(e->large.compressor, o, at, err);
 }
 
@@ -236,16 +237,22 @@ close_record(struct ml_batch *b, const struct ml_group *g, struct record *r, con
 	struct ml_msg *m = ml_batch_msg(b);
 
 	*m = (struct ml_msg){
-		.key_len = (uint32_t)(key_end - r->key_start), .value = value, .value_len = (uint32_t)r->value_len,
-		.topic = g->topic, .partition = g->partition, .schema = r->schema, .commit_ts = r->commit_ts, .rows = r->rows,
+		.key_len = (uint32_t)(key_end - r->key_start),
+		.value = value,
+		.value_len = (uint32_t)r->value_len,
+		.topic = g->topic,
+		.partition = g->partition,
+		.schema = r->schema,
+		.commit_ts = r->commit_ts,
+		.rows = r->rows,
 	};
 	r->rows = 0;
 }
 
 /* The row's value with its length in front, at the end of o. */
 static int
-put_framed_value(const struct open_protocol *e, struct ml_out *o, const struct op_table *t, const struct ml_row *row, bool whole,
-	struct ml_err *err)
+put_framed_value(const struct open_protocol *e, struct ml_out *o, const struct op_table *t, const struct ml_row *row,
+	bool whole, struct ml_err *err)
 {
 	size_t at = ml_out_len(o);
 
@@ -283,8 +290,8 @@ reduce(struct open_protocol *e, struct ml_out *o, const struct op_table *t, cons
 		e->claimed.len = 0;
 		ml_buf_put(&e->claimed, version, WORD);
 		ml_buf_put(&e->claimed, e->keys.data + key_at, e->keys.len - key_at);
-		if (ml_claim_put(e->large.claim, e->claimed.data, e->claimed.len, o->start + value_at, ml_out_len(o) - value_at,
-			    &location, err) < 0)
+		if (ml_claim_put(e->large.claim, e->claimed.data, e->claimed.len, o->start + value_at,
+			    ml_out_len(o) - value_at, &location, err) < 0)
 			return -1;
 	}
 	e->keys.len = key_at;
@@ -314,14 +321,15 @@ add_row(struct open_protocol *e, struct ml_batch *b, const struct ml_group *g, s
 		reduce(e, o, t, row, key_at, value_at, err) < 0)
 		return -1;
 	key_len = e->keys.len - key_at;
-	if (r->rows > 0 && (r->rows == e->opts.max_batch_size ||
-		RECORD_OVERHEAD + (e->keys.len - r->key_start) + ml_out_len(o) > e->opts.max_message_bytes)) {
+	if (r->rows > 0 &&
+		(r->rows == e->opts.max_batch_size ||
+			RECORD_OVERHEAD + (e->keys.len - r->key_start) + ml_out_len(o) > e->opts.max_message_bytes)) {
 		close_record(b, g, r, o->start, key_at);
 		/* What was written before this row is that record's; the open text begins with the row now. */
 		o->start += value_at;
 	}
 	if (r->rows == 0) {
-		put_key_word(e, 0);	/* room for the version, in front of the row's key */
+		put_key_word(e, 0); /* room for the version, in front of the row's key */
 		memmove(e->keys.data + key_at + WORD, e->keys.data + key_at, key_len);
 		put_word(e->keys.data + key_at, 1);
 		*r = (struct record){ .key_start = key_at, .schema = row->schema };

@@ -9,17 +9,17 @@
 enum op_bytes { OP_TEXT, OP_QUOTED, OP_BASE64 };
 
 struct op_column {
-	const char *piece;	/* `,"name":{"t":3,"h":true,"f":11,"v":` escaped; without the comma from piece + 1 */
+	const char *piece; /* `,"name":{"t":3,"h":true,"f":11,"v":` escaped; without the comma from piece + 1 */
 	uint32_t len;
-	uint16_t column;	/* of the table */
-	uint8_t bytes;		/* enum op_bytes */
-	bool handle;		/* of the handle key */
+	uint16_t column; /* of the table */
+	uint8_t bytes;   /* enum op_bytes */
+	bool handle;     /* of the handle key */
 };
 
 struct op_table {
-	uint64_t serial;	/* of the encoder that made it */
-	struct ml_text names;	/* `,"scm":"shop","tbl":"item"`, the middle of a row's key */
-	struct op_column *columns;	/* all of the table, by name bytes */
+	uint64_t serial;           /* of the encoder that made it */
+	struct ml_text names;      /* `,"scm":"shop","tbl":"item"`, the middle of a row's key */
+	struct op_column *columns; /* all of the table, by name bytes */
 	bool has_handle;
 	struct ml_arena arena;
 };

@@ -109,7 +109,8 @@ sm_bootstrap_row(struct sm_bootstraps *bs, struct ml_schema *s, const struct ml_
 }
 
 void
-sm_bootstraps_look(struct sm_bootstraps *bs, uint64_t now_ms, void (*due)(void *arg, struct sm_bootstrap_table *t), void *arg)
+sm_bootstraps_look(
+	struct sm_bootstraps *bs, uint64_t now_ms, void (*due)(void *arg, struct sm_bootstrap_table *t), void *arg)
 {
 	/* The first call starts both clocks; one that goes backwards starts them anew. */
 	if (bs->looked_ms == 0 || now_ms < bs->looked_ms) {
@@ -122,7 +123,8 @@ sm_bootstraps_look(struct sm_bootstraps *bs, uint64_t now_ms, void (*due)(void *
 	for (uint32_t i = 0; i < bs->n_slots; i++) {
 		struct sm_bootstrap_table *t = bs->slots[i];
 
-		if (t == NULL || (t->rows < bs->every_rows && (now_ms < t->sent_ms || now_ms - t->sent_ms < bs->interval_ms)))
+		if (t == NULL ||
+			(t->rows < bs->every_rows && (now_ms < t->sent_ms || now_ms - t->sent_ms < bs->interval_ms)))
 			continue;
 		t->sent_ms = now_ms;
 		t->rows = 0;

@@ -12,8 +12,8 @@ struct type_facts {
 	struct ml_text name, charset, collation;
 	char charset_buf[64], collation_buf[64];
 	int64_t length;
-	int64_t decimal;	/* 0: none */
-	bool number;		/* has a sign at all */
+	int64_t decimal; /* 0: none */
+	bool number;     /* has a sign at all */
 	bool is_unsigned, zerofill;
 };
 
@@ -187,8 +187,12 @@ indexes_of(struct index_facts *out, const struct ml_schema *s, uint16_t *rid)
 		primary |= x->primary;
 		if (x->unique && unique == NULL && all_not_null(s, x))
 			unique = x;
-		out[n++] = (struct index_facts){ .name = x->name, .unique = x->unique, .primary = x->primary,
-			.nullable = !all_not_null(s, x), .cols = x->cols, .n_cols = x->n_cols };
+		out[n++] = (struct index_facts){ .name = x->name,
+			.unique = x->unique,
+			.primary = x->primary,
+			.nullable = !all_not_null(s, x),
+			.cols = x->cols,
+			.n_cols = x->n_cols };
 	}
 	if (!primary && (s->rid_column >= 0 || unique != NULL)) {
 		out[n] = (struct index_facts){ .name = { "primary", 7 }, .unique = true, .primary = true };

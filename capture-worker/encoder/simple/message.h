@@ -11,8 +11,8 @@ struct sm_writer {
 	void (*row)(struct ml_out *o, const struct sm_table *t, const struct ml_row *row, uint64_t now, bool reduced,
 		const struct ml_text *location);
 	/* after, before: definitions, or NULL. */
-	void (*ddl)(struct ml_out *o, const struct ml_ddl *ddl, const struct sm_table *after, const struct sm_table *before,
-		uint64_t now);
+	void (*ddl)(struct ml_out *o, const struct ml_ddl *ddl, const struct sm_table *after,
+		const struct sm_table *before, uint64_t now);
 	void (*bootstrap)(struct ml_out *o, const struct sm_table *t, uint64_t now);
 	void (*watermark)(struct ml_out *o, ml_ts ts, uint64_t now);
 };

@@ -96,7 +96,7 @@ ddl_symbol(int action)
 
 	while (i < 7 && strcmp(symbols[i], type) != 0)
 		i++;
-	return i;	/* 7: QUERY */
+	return i; /* 7: QUERY */
 }
 
 static void
@@ -108,7 +108,8 @@ put_definition(struct ml_out *o, const struct sm_table *t)
 }
 
 static void
-put_ddl(struct ml_out *o, const struct ml_ddl *ddl, const struct sm_table *after, const struct sm_table *before, uint64_t now)
+put_ddl(struct ml_out *o, const struct ml_ddl *ddl, const struct sm_table *after, const struct sm_table *before,
+	uint64_t now)
 {
 	/* Message, DDL, payload 2, version 1. */
 	ml_out_lit(o, "\x16\x04\x04\x02");
@@ -139,5 +140,8 @@ put_watermark(struct ml_out *o, ml_ts ts, uint64_t now)
 }
 
 const struct sm_writer sm_writer_avro = {
-	.row = put_row, .ddl = put_ddl, .bootstrap = put_bootstrap, .watermark = put_watermark,
+	.row = put_row,
+	.ddl = put_ddl,
+	.bootstrap = put_bootstrap,
+	.watermark = put_watermark,
 };

@@ -56,7 +56,8 @@ put_value(struct ml_out *o, const struct sm_column *c, const struct ml_datum *d)
 
 /* name: `,"data":`.  An image without columns is left out with its name. */
 static void
-put_image(struct ml_out *o, struct ml_text name, const struct sm_table *t, int n_columns, const struct ml_datum *image, bool reduced)
+put_image(struct ml_out *o, struct ml_text name, const struct sm_table *t, int n_columns, const struct ml_datum *image,
+	bool reduced)
 {
 	size_t at = ml_out_len(o), first;
 
@@ -127,7 +128,8 @@ put_times(struct ml_out *o, ml_ts ts, uint64_t now)
 }
 
 static void
-put_ddl(struct ml_out *o, const struct ml_ddl *ddl, const struct sm_table *after, const struct sm_table *before, uint64_t now)
+put_ddl(struct ml_out *o, const struct ml_ddl *ddl, const struct sm_table *after, const struct sm_table *before,
+	uint64_t now)
 {
 	put_head(o, ml_ddl_type_simple(ddl->action));
 	if (ddl->query.len > 0) {
@@ -166,5 +168,8 @@ put_watermark(struct ml_out *o, ml_ts ts, uint64_t now)
 }
 
 const struct sm_writer sm_writer_json = {
-	.row = put_row, .ddl = put_ddl, .bootstrap = put_bootstrap, .watermark = put_watermark,
+	.row = put_row,
+	.ddl = put_ddl,
+	.bootstrap = put_bootstrap,
+	.watermark = put_watermark,
 };

@@ -28,7 +28,7 @@ struct simple {
 	struct ml_tz *tz;
 	const struct sm_writer *write;
 	struct sm_bootstraps bootstraps;
-	bool bootstrap;		/* both limits are set */
+	bool bootstrap; /* both limits are set */
 	uint64_t (*now_ms)(void);
 	/* While due tables are looked for. */
 	struct ml_batch *batch;
@@ -53,7 +53,9 @@ static int
 put_bootstrap(struct simple *e, struct ml_batch *b, struct ml_schema *s, const struct ml_topic *topic, uint64_t now,
 	struct ml_err *err)
 {
-	int n = topic != NULL && e->simple.bootstrap_all ? atomic_load_explicit(&topic->partitions, memory_order_relaxed) : 1;
+	int n = topic != NULL && e->simple.bootstrap_all
+			? atomic_load_explicit(&topic->partitions, memory_order_relaxed)
+			: 1;
 	struct ml_msg m = { .key = "", .topic = topic, .schema = s };
 	struct ml_out o;
 
@@ -74,7 +76,8 @@ put_bootstrap(struct simple *e, struct ml_batch *b, struct ml_schema *s, const s
 
 /* Puts a message with the handle key in place of the one in o, which is too large (protocols.md 12.4). */
 static int
-reduce(struct simple *e, struct ml_out *o, const struct sm_table *t, const struct ml_row *row, uint64_t now, struct ml_err *err)
+reduce(struct simple *e, struct ml_out *o, const struct sm_table *t, const struct ml_row *row, uint64_t now,
+	struct ml_err *err)
 {
 	struct ml_text location = { 0 };
 
@@ -111,7 +114,11 @@ put_row(struct simple *e, struct ml_batch *b, const struct ml_row *row, uint64_t
 		return -1;
 	m = ml_batch_msg(b);
 	*m = (struct ml_msg){
-		.key = "", .topic = row->topic, .partition = row->partition, .schema = row->schema, .commit_ts = row->commit_ts,
+		.key = "",
+		.topic = row->topic,
+		.partition = row->partition,
+		.schema = row->schema,
+		.commit_ts = row->commit_ts,
 		.rows = 1,
 	};
 	m->value = ml_out_end(&o, &m->value_len);
@@ -209,8 +216,9 @@ open_encoder(struct ml_encoder **out, const struct ml_encoder_env *env, struct m
 		return -1;
 	}
 	zone = ml_tz_name(e->tz);
-	e->form = (struct sm_form){ .serial = ml_encoder_serial(), .avro = e->simple.avro,
-		.location = { zone, (uint32_t)strlen(zone) } };
+	e->form = (struct sm_form){
+		.serial = ml_encoder_serial(), .avro = e->simple.avro, .location = { zone, (uint32_t)strlen(zone) }
+	};
 	e->write = e->simple.avro ? &sm_writer_avro : &sm_writer_json;
 	e->bootstrap = e->simple.bootstrap_interval_s > 0 && e->simple.bootstrap_rows > 0;
 	if (e->bootstrap)

@@ -221,10 +221,13 @@ sm_table_of(const struct sm_form *f, struct ml_schema *s)
 		int at = i;
 
 		/* JSON objects have their keys sorted. */
-		for (; !f->avro && at > 0 && compare_names(s->columns[t->columns[at - 1].col].name, s->columns[i].name) > 0; at--)
+		for (; !f->avro && at > 0 &&
+			compare_names(s->columns[t->columns[at - 1].col].name, s->columns[i].name) > 0;
+			at--)
 			t->columns[at] = t->columns[at - 1];
-		t->columns[at] = (struct sm_column){ .col = i, .how = how_of(&s->columns[i]),
-			.handle = s->columns[i].flags & ML_F_HANDLE_KEY };
+		t->columns[at] = (struct sm_column){
+			.col = i, .how = how_of(&s->columns[i]), .handle = s->columns[i].flags & ML_F_HANDLE_KEY
+		};
 	}
 	if (f->avro)
 		make_avro(t, f, s);

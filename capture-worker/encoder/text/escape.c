@@ -19,12 +19,12 @@ enum how { PROFILE_E, PROFILE_S, LATIN1_E };
 
 /* Second character of a short escape, 'u' for \u00xx, 0 for bytes that stand for themselves. */
 static const char plain_escape[2][128] = {
-#define COMMON                                                                                                      \
-	[0x00] = 'u', [0x01] = 'u', [0x02] = 'u', [0x03] = 'u', [0x04] = 'u', [0x05] = 'u', [0x06] = 'u', [0x07] = 'u', \
-	[0x09] = 't', [0x0a] = 'n', [0x0b] = 'u', [0x0d] = 'r', [0x0e] = 'u', [0x0f] = 'u', [0x10] = 'u', [0x11] = 'u', \
-	[0x12] = 'u', [0x13] = 'u', [0x14] = 'u', [0x15] = 'u', [0x16] = 'u', [0x17] = 'u', [0x18] = 'u', [0x19] = 'u', \
-	[0x1a] = 'u', [0x1b] = 'u', [0x1c] = 'u', [0x1d] = 'u', [0x1e] = 'u', [0x1f] = 'u', ['"'] = '"', ['\\'] = '\\', \
-	['<'] = 'u', ['>'] = 'u', ['&'] = 'u'
+#define COMMON                                                                                                         \
+	[0x00] = 'u', [0x01] = 'u', [0x02] = 'u', [0x03] = 'u', [0x04] = 'u', [0x05] = 'u', [0x06] = 'u',              \
+	[0x07] = 'u', [0x09] = 't', [0x0a] = 'n', [0x0b] = 'u', [0x0d] = 'r', [0x0e] = 'u', [0x0f] = 'u',              \
+	[0x10] = 'u', [0x11] = 'u', [0x12] = 'u', [0x13] = 'u', [0x14] = 'u', [0x15] = 'u', [0x16] = 'u',              \
+	[0x17] = 'u', [0x18] = 'u', [0x19] = 'u', [0x1a] = 'u', [0x1b] = 'u', [0x1c] = 'u', [0x1d] = 'u',              \
+	[0x1e] = 'u', [0x1f] = 'u', ['"'] = '"', ['\\'] = '\\', ['<'] = 'u', ['>'] = 'u', ['&'] = 'u'
 	[PROFILE_E] = { COMMON, [0x08] = 'u', [0x0c] = 'u' },
 	[PROFILE_S] = { COMMON, [0x08] = 'b', [0x0c] = 'f' },
 #undef COMMON
@@ -59,7 +59,8 @@ ml_utf8_rune(const uint8_t *s, const uint8_t *end, uint32_t *rune)
 	}
 	if (s[0] > 0xF4 || left < 4 || (s[1] & 0xC0) != 0x80 || (s[2] & 0xC0) != 0x80 || (s[3] & 0xC0) != 0x80)
 		return 0;
-	r = (uint32_t)(s[0] & 0x07) << 18 | (uint32_t)(s[1] & 0x3F) << 12 | (uint32_t)(s[2] & 0x3F) << 6 | (s[3] & 0x3F);
+	r = (uint32_t)(s[0] & 0x07) << 18 | (uint32_t)(s[1] & 0x3F) << 12 | (uint32_t)(s[2] & 0x3F) << 6 |
+	    (s[3] & 0x3F);
 	if (r < 0x10000 || r > 0x10FFFF)
 		return 0;
 	*rune = r;

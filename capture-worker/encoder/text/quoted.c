@@ -32,7 +32,7 @@ put_backslash(char *p, char c)
 static char *
 put_ascii(char *p, uint8_t c)
 {
-	static const char letters[] = "abtnvfr";	/* 07 to 0d */
+	static const char letters[] = "abtnvfr"; /* 07 to 0d */
 
 	if (c >= 0x07 && c <= 0x0D)
 		return put_backslash(p, letters[c - 7]);

@@ -24,8 +24,8 @@ ml_bind_fail(const struct ml_binding *b, struct ml_err *err, const char *fmt, ..
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return ML_ERRF(err, ErrInvalidFilterExpression, 0, "invalid filter expressions. There is a syntax error in: '%.400s': %s", b->text,
-		text);
+	return ML_ERRF(err, ErrInvalidFilterExpression, 0,
+		"invalid filter expressions. There is a syntax error in: '%.400s': %s", b->text, text);
 }
 
 struct ml_node *
@@ -103,11 +103,18 @@ bind_column(struct ml_binding *b, const struct ml_ast *t, struct ml_err *err)
 	x->column = i;
 	x->def = c;
 	switch (c->type) {
-	case ML_T_TINY: case ML_T_SHORT: case ML_T_INT24: case ML_T_LONG: case ML_T_LONGLONG: case ML_T_YEAR: case ML_T_BIT:
+	case ML_T_TINY:
+	case ML_T_SHORT:
+	case ML_T_INT24:
+	case ML_T_LONG:
+	case ML_T_LONGLONG:
+	case ML_T_YEAR:
+	case ML_T_BIT:
 		x->type = ML_X_INT;
 		x->eval = ml_eval_int;
 		break;
-	case ML_T_FLOAT: case ML_T_DOUBLE:
+	case ML_T_FLOAT:
+	case ML_T_DOUBLE:
 		x->type = ML_X_REAL;
 		x->eval = ml_eval_real;
 		break;
@@ -120,7 +127,8 @@ bind_column(struct ml_binding *b, const struct ml_ast *t, struct ml_err *err)
 		x->type = ML_X_DATE;
 		x->eval = ml_eval_date;
 		break;
-	case ML_T_DATETIME: case ML_T_TIMESTAMP:
+	case ML_T_DATETIME:
+	case ML_T_TIMESTAMP:
 		x->type = ML_X_DATETIME;
 		x->eval = ml_eval_datetime;
 		x->digits = (uint8_t)(c->decimal > 0 ? c->decimal : 0);
@@ -130,7 +138,8 @@ bind_column(struct ml_binding *b, const struct ml_ast *t, struct ml_err *err)
 		x->eval = ml_eval_time;
 		x->digits = (uint8_t)(c->decimal > 0 ? c->decimal : 0);
 		break;
-	case ML_T_ENUM: case ML_T_SET:
+	case ML_T_ENUM:
+	case ML_T_SET:
 		x->eval = ml_eval_name;
 		x->named = true;
 		break;
@@ -139,7 +148,9 @@ bind_column(struct ml_binding *b, const struct ml_ast *t, struct ml_err *err)
 	}
 	if (x->type == ML_X_STR) {
 		x->coercibility = ML_COERCE_COLUMN;
-		x->coll = c->type == ML_T_JSON ? x->coll : ml_collation_of(c->collation.s != NULL ? c->collation.s : "", c->collation.len);
+		x->coll = c->type == ML_T_JSON
+				  ? x->coll
+				  : ml_collation_of(c->collation.s != NULL ? c->collation.s : "", c->collation.len);
 	} else {
 		x->coercibility = ML_COERCE_NUMBER;
 	}
@@ -236,7 +247,7 @@ ml_bind_merge(struct ml_binding *b, struct ml_node *x, uint32_t from, uint32_t e
 		else if (dates)
 			type = ML_X_DATETIME;
 		else if (t <= ML_X_REAL && type <= ML_X_REAL)
-			type = t > type ? t : type;	/* they stand in this order */
+			type = t > type ? t : type; /* they stand in this order */
 		else
 			type = ML_X_STR;
 	}
@@ -274,15 +285,16 @@ check_literal(struct ml_binding *b, struct ml_node *x, bool time, struct ml_err 
 
 	if (!x->constant || x->value.kind != ML_V_STR)
 		return 0;
-	if (time ? ml_time_parse(x->value.s, x->value.len, &v, &digits) :
-		   ml_when_parse(x->value.s, x->value.len, &v, &has_time, &digits)) {
-		x->value = time ? (struct ml_value){ .kind = ML_V_TIME, .i = v } :
-				  (struct ml_value){ .kind = ML_V_WHEN, .len = !has_time, .i = v };
+	if (time ? ml_time_parse(x->value.s, x->value.len, &v, &digits)
+		 : ml_when_parse(x->value.s, x->value.len, &v, &has_time, &digits)) {
+		x->value = time ? (struct ml_value){ .kind = ML_V_TIME, .i = v }
+				: (struct ml_value){ .kind = ML_V_WHEN, .len = !has_time, .i = v };
 		x->type = time ? ML_X_TIME : has_time ? ML_X_DATETIME : ML_X_DATE;
 		x->digits = (uint8_t)digits;
 		return 0;
 	}
-	return ml_bind_fail(b, err, "'%.*s' is no %s", (int)(x->value.len < 64 ? x->value.len : 64), x->value.s, time ? "time" : "date");
+	return ml_bind_fail(b, err, "'%.*s' is no %s", (int)(x->value.len < 64 ? x->value.len : 64), x->value.s,
+		time ? "time" : "date");
 }
 
 static int
@@ -337,7 +349,8 @@ ml_bind_cmp(struct ml_binding *b, int op, struct ml_node *l, struct ml_node *r, 
 	if (x->eval == ml_eval_cmp_text && ml_bind_collation(b, x, 0, 2, err) < 0)
 		return NULL;
 	/* The comparison that filters mostly are, in one step. */
-	if (x->eval == ml_eval_cmp_int && l->eval == ml_eval_int && r->constant && r->value.kind != ML_V_NULL && op != ML_SYM_NULL_EQ)
+	if (x->eval == ml_eval_cmp_int && l->eval == ml_eval_int && r->constant && r->value.kind != ML_V_NULL &&
+		op != ML_SYM_NULL_EQ)
 		x->eval = ml_eval_cmp_column;
 	x->coercibility = ML_COERCE_NUMBER;
 	return fold(b, x, err);
@@ -374,14 +387,16 @@ bind_literal(struct ml_binding *b, const struct ml_ast *t, struct ml_err *err)
 		return constant(b, ML_X_REAL, f);
 	}
 	case ML_AST_TEMPORAL:
-		if (t->op == 't' ? !ml_time_parse(t->text.s, t->text.len, &v, &digits) :
-				   !ml_when_parse(t->text.s, t->text.len, &v, &has_time, &digits)) {
-			ml_bind_fail(b, err, "'%.*s' is no date or time", (int)(t->text.len < 64 ? t->text.len : 64), t->text.s);
+		if (t->op == 't' ? !ml_time_parse(t->text.s, t->text.len, &v, &digits)
+				 : !ml_when_parse(t->text.s, t->text.len, &v, &has_time, &digits)) {
+			ml_bind_fail(b, err, "'%.*s' is no date or time", (int)(t->text.len < 64 ? t->text.len : 64),
+				t->text.s);
 			return NULL;
 		}
-		x = t->op == 't' ? constant(b, ML_X_TIME, (struct ml_value){ .kind = ML_V_TIME, .i = v }) :
-		    t->op == 'd' ? constant(b, ML_X_DATE, (struct ml_value){ .kind = ML_V_WHEN, .len = 1, .i = v >> 37 << 37 }) :
-				   constant(b, ML_X_DATETIME, (struct ml_value){ .kind = ML_V_WHEN, .i = v });
+		x = t->op == 't'   ? constant(b, ML_X_TIME, (struct ml_value){ .kind = ML_V_TIME, .i = v })
+		    : t->op == 'd' ? constant(b, ML_X_DATE,
+					     (struct ml_value){ .kind = ML_V_WHEN, .len = 1, .i = v >> 37 << 37 })
+				   : constant(b, ML_X_DATETIME, (struct ml_value){ .kind = ML_V_WHEN, .i = v });
 		x->digits = (uint8_t)(t->op == 'd' ? 0 : digits);
 		return x;
 	default:
@@ -413,7 +428,11 @@ ml_bind_arith(struct ml_binding *b, struct ml_node *x, struct ml_err *err)
 		digits = k->digits > digits ? k->digits : digits;
 	}
 	switch (x->op) {
-	case '&': case '|': case '^': case ML_SYM_SHL: case ML_SYM_SHR:
+	case '&':
+	case '|':
+	case '^':
+	case ML_SYM_SHL:
+	case ML_SYM_SHR:
 		x->type = ML_X_INT;
 		x->eval = ml_eval_bits;
 		break;
@@ -575,7 +594,11 @@ bind_many(struct ml_binding *b, struct ml_node *x, bool between, struct ml_err *
 	struct ml_node *y = ml_bind_new(b, between ? ml_eval_and : ml_eval_or, ML_X_INT, x->n - 1);
 
 	for (uint32_t i = 1; i < x->n; i++) {
-		y->kids[i - 1] = ml_bind_cmp(b, !between ? '=' : i == 1 ? ML_SYM_GE : ML_SYM_LE, x->kids[0], x->kids[i], err);
+		y->kids[i - 1] = ml_bind_cmp(b,
+			!between ? '='
+			: i == 1 ? ML_SYM_GE
+				 : ML_SYM_LE,
+			x->kids[0], x->kids[i], err);
 		if (y->kids[i - 1] == NULL)
 			return NULL;
 	}
@@ -585,7 +608,9 @@ bind_many(struct ml_binding *b, struct ml_node *x, bool between, struct ml_err *
 struct ml_node *
 ml_bind(struct ml_binding *b, const struct ml_ast *t, struct ml_err *err)
 {
-	static ml_eval *const logic[] = { [ML_AST_AND] = ml_eval_and, [ML_AST_OR] = ml_eval_or, [ML_AST_XOR] = ml_eval_xor,
+	static ml_eval *const logic[] = { [ML_AST_AND] = ml_eval_and,
+		[ML_AST_OR] = ml_eval_or,
+		[ML_AST_XOR] = ml_eval_xor,
 		[ML_AST_NOT] = ml_eval_not };
 	struct ml_node *x;
 
@@ -599,7 +624,10 @@ ml_bind(struct ml_binding *b, const struct ml_ast *t, struct ml_err *err)
 		if ((x->kids[i] = ml_bind(b, t->kids[i], err)) == NULL)
 			return NULL;
 	switch (t->kind) {
-	case ML_AST_AND: case ML_AST_OR: case ML_AST_XOR: case ML_AST_NOT:
+	case ML_AST_AND:
+	case ML_AST_OR:
+	case ML_AST_XOR:
+	case ML_AST_NOT:
 		for (uint32_t i = 0; i < x->n; i++)
 			x->kids[i] = ml_bind_number(b, x->kids[i]);
 		x->eval = logic[t->kind];
@@ -624,8 +652,9 @@ ml_bind(struct ml_binding *b, const struct ml_ast *t, struct ml_err *err)
 		struct ml_node *k = x->kids[0] = ml_bind_number(b, x->kids[0]);
 
 		x->eval = ml_eval_neg;
-		x->type = k->type == ML_X_INT || k->type == ML_X_NULL ? ML_X_INT :
-			k->type == ML_X_DEC || is_when(k) || k->type == ML_X_TIME ? ML_X_DEC : ML_X_REAL;
+		x->type = k->type == ML_X_INT || k->type == ML_X_NULL                 ? ML_X_INT
+			  : k->type == ML_X_DEC || is_when(k) || k->type == ML_X_TIME ? ML_X_DEC
+										      : ML_X_REAL;
 		x->digits = k->digits;
 		return fold(b, x, err);
 	}

@@ -122,7 +122,7 @@ weights(uint8_t weighing, uint32_t c, uint32_t w[4])
 			}
 			at += blocks[i][1] - blocks[i][0] + 1u;
 		}
-		w[0] = 0x10000 + c;	/* behind all that have weights of their own */
+		w[0] = 0x10000 + c; /* behind all that have weights of their own */
 		return 1;
 	default:
 		w[0] = c;
@@ -200,7 +200,7 @@ cmp_ascii(uint8_t weighing, const char *a, const char *b, size_t len, size_t *n,
 			uint16_t v = ml_weights_unicode[x], w = ml_weights_unicode[y];
 
 			if (v == 0 || w == 0)
-				break;	/* ignorable */
+				break; /* ignorable */
 			*rc = v < w ? -1 : 1;
 			return true;
 		}
@@ -222,7 +222,7 @@ ml_collation_cmp(struct ml_collation c, const char *a, size_t a_len, const char 
 	if (c.weighing == ML_WEIGH_BYTES)
 		return cmp_bytes(a, a_len, b, b_len);
 	if (c.weighing == ML_WEIGH_POINT && !c.pad)
-		return cmp_bytes(a, a_len, b, b_len);	/* UTF-8 keeps the order of code points */
+		return cmp_bytes(a, a_len, b, b_len); /* UTF-8 keeps the order of code points */
 	if (cmp_ascii(c.weighing, a, b, a_len < b_len ? a_len : b_len, &n, &rc))
 		return rc;
 	if (n == a_len && n == b_len)
@@ -273,10 +273,11 @@ next_char(uint8_t weighing, const char **s, const char *end)
 }
 
 bool
-ml_collation_like(struct ml_collation c, const char *s, size_t len, const char *pattern, size_t pattern_len, int32_t escape)
+ml_collation_like(
+	struct ml_collation c, const char *s, size_t len, const char *pattern, size_t pattern_len, int32_t escape)
 {
 	const char *end = s + len, *p = pattern, *p_end = pattern + pattern_len;
-	const char *retry_s = NULL, *retry_p = NULL;	/* behind the last '%', and where its text began */
+	const char *retry_s = NULL, *retry_p = NULL; /* behind the last '%', and where its text began */
 
 	/* Only the last '%' need ever be widened, so this is linear in text times pattern. */
 	while (s < end || p < p_end) {

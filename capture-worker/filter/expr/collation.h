@@ -14,8 +14,8 @@
 enum ml_weighing { ML_WEIGH_BYTES, ML_WEIGH_POINT, ML_WEIGH_GENERAL, ML_WEIGH_LATIN1, ML_WEIGH_UNICODE };
 
 struct ml_collation {
-	uint8_t weighing;	/* enum ml_weighing */
-	bool pad;		/* shorter text is compared as if blanks followed */
+	uint8_t weighing; /* enum ml_weighing */
+	bool pad;         /* shorter text is compared as if blanks followed */
 };
 
 /* Of a column's collation, or of what a literal has ("utf8mb4_bin"); "" is binary. */
@@ -33,9 +33,11 @@ ml_collation_folds(struct ml_collation c)
 /* < 0, 0, > 0 */
 int ml_collation_cmp(struct ml_collation c, const char *a, size_t a_len, const char *b, size_t b_len);
 /* SQL's LIKE over the whole text; escape: a code point, or -1 for none. */
-bool ml_collation_like(struct ml_collation c, const char *s, size_t len, const char *pattern, size_t pattern_len, int32_t escape);
+bool ml_collation_like(
+	struct ml_collation c, const char *s, size_t len, const char *pattern, size_t pattern_len, int32_t escape);
 /* Offset of the first occurrence of what in s from byte `from` on (a character's start), or -1. */
-long ml_collation_find(struct ml_collation c, const char *s, size_t len, size_t from, const char *what, size_t what_len);
+long ml_collation_find(
+	struct ml_collation c, const char *s, size_t len, size_t from, const char *what, size_t what_len);
 /* Next code point at *s (moved on); a byte that starts no character counts as 0x110000 + itself.  *s < end. */
 uint32_t ml_utf8_next(const char **s, const char *end);
 #endif

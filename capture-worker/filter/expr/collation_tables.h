@@ -12,6 +12,10 @@ extern const size_t ml_weights_general_n, ml_weights_latin1_n;
  * utf8mb4_unicode_ci, one weight for each code point of four blocks in a row (ML_UNICODE_BLOCKS); 0: ignorable; 0xffff: none
  * of its own; 0xfe00 + i: those of ml_weights_unicode_more[i], which end at a 0.
  */
-#define ML_UNICODE_BLOCKS { 0x0000, 0x05ff }, { 0x1e00, 0x1fff }, { 0x2000, 0x206f }, { 0xff00, 0xffef }
+#define ML_UNICODE_BLOCKS                                                                                              \
+	{ 0x0000, 0x05ff }, { 0x1e00, 0x1fff }, { 0x2000, 0x206f },                                                    \
+	{                                                                                                              \
+		0xff00, 0xffef                                                                                         \
+	}
 extern const uint16_t ml_weights_unicode[], ml_weights_unicode_more[][4];
 #endif

@@ -242,7 +242,7 @@ divide(struct ml_dec *q, struct ml_dec *x, const struct ml_dec *by)
 		return;
 	}
 	scale = BASE / (y.w[n - 1] + 1);
-	(void)mul_small(&y, scale, 0);	/* keeps its length */
+	(void)mul_small(&y, scale, 0); /* keeps its length */
 	{
 		uint64_t carry = 0;
 
@@ -313,7 +313,8 @@ ml_dec_div(struct ml_dec *out, const struct ml_dec *a, const struct ml_dec *b)
 {
 	struct ml_dec x = *a, q = { 0 };
 	/* Four digits more than the dividend has, in whole words of nine: MySQL's own count. */
-	int frac_a = 9 * words(a->scale), frac_b = 9 * words(b->scale), more = 4 - (frac_a - a->scale + frac_b - b->scale), scale;
+	int frac_a = 9 * words(a->scale), frac_b = 9 * words(b->scale),
+	    more = 4 - (frac_a - a->scale + frac_b - b->scale), scale;
 
 	if (more < 0)
 		more = 0;
@@ -484,7 +485,7 @@ ml_dec_text(const struct ml_dec *d, char buf[ML_DEC_TEXT_MAX])
 		*--p = '-';
 	len = (size_t)(end - p);
 	if (len > ML_DEC_TEXT_MAX)
-		len = ML_DEC_TEXT_MAX;	/* 81 digits, sign, point: never */
+		len = ML_DEC_TEXT_MAX; /* 81 digits, sign, point: never */
 	memcpy(buf, p, len);
 	return len;
 }

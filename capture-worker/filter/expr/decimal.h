@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ML_DEC_LIMBS 24		/* 216 digits: a product, or a dividend widened for its quotient */
+#define ML_DEC_LIMBS 24 /* 216 digits: a product, or a dividend widened for its quotient */
 #define ML_DEC_DIGITS 81
 #define ML_DEC_SCALE 30
 #define ML_DEC_TEXT_MAX 128

@@ -243,7 +243,9 @@ ml_eval_cmp_json(struct ml_run *r, const struct ml_node *x, struct ml_value *v)
 	struct ml_value a, b;
 	int rc = both(r, x, &a, &b, v);
 
-	return rc <= 0 ? rc : give(v, verdict(x->op, ml_json_cmp(ml_value_json(r, x->kids[0], &a), ml_value_json(r, x->kids[1], &b))));
+	return rc <= 0 ? rc
+		       : give(v, verdict(x->op, ml_json_cmp(ml_value_json(r, x->kids[0], &a),
+							ml_value_json(r, x->kids[1], &b))));
 }
 
 int
@@ -361,9 +363,9 @@ ml_eval_arith_int(struct ml_run *r, const struct ml_node *x, struct ml_value *v)
 			return 0;
 		}
 		n = p % q;
-		is_unsigned = a.kind == ML_V_UINT;	/* it has the dividend's sign */
+		is_unsigned = a.kind == ML_V_UINT; /* it has the dividend's sign */
 		break;
-	default:	/* DIV */
+	default: /* DIV */
 		if (q == 0) {
 			v->kind = ML_V_NULL;
 			return 0;

@@ -3,8 +3,8 @@
 #define ML_WORKER_FILTER_EXPR_EVAL_COLUMN_H
 #include "capture-worker/filter/expr/value.h"
 
-ml_eval ml_eval_int, ml_eval_index, ml_eval_real, ml_eval_text, ml_eval_decimal, ml_eval_date, ml_eval_datetime, ml_eval_time,
-	ml_eval_name;
+ml_eval ml_eval_int, ml_eval_index, ml_eval_real, ml_eval_text, ml_eval_decimal, ml_eval_date, ml_eval_datetime,
+	ml_eval_time, ml_eval_name;
 
 /* The datum; NULL with *v set to NULL, or *rc = -1, if there is nothing to look at. */
 static inline const struct ml_datum *

@@ -6,7 +6,7 @@
 #include "capture-worker/filter/expr/value.h"
 
 struct ml_expr {
-	struct ml_arena a;	/* the nodes */
+	struct ml_arena a; /* the nodes */
 	struct ml_arena scratch;
 	struct ml_node *root;
 	struct ml_regex *regexes;
@@ -15,8 +15,8 @@ struct ml_expr {
 };
 
 int
-ml_expr_new(struct ml_expr **out, const struct ml_parsed *parsed, const struct ml_schema *schema, const struct ml_tz *tz,
-	struct ml_err *err)
+ml_expr_new(struct ml_expr **out, const struct ml_parsed *parsed, const struct ml_schema *schema,
+	const struct ml_tz *tz, struct ml_err *err)
 {
 	struct ml_expr *e = calloc(1, sizeof(*e));
 	struct ml_binding b = { .schema = schema, .tz = tz, .text = parsed->text };

@@ -17,8 +17,8 @@ struct ml_expr;
  * parsed and tz outlive the expression.  ErrExpressionColumnNotFound; ErrInvalidFilterExpression for what can not be worked out
  * (a date compared with what is none, a bad pattern, a virtual column).
  */
-int ml_expr_new(struct ml_expr **out, const struct ml_parsed *parsed, const struct ml_schema *schema, const struct ml_tz *tz,
-	struct ml_err *err);
+int ml_expr_new(struct ml_expr **out, const struct ml_parsed *parsed, const struct ml_schema *schema,
+	const struct ml_tz *tz, struct ml_err *err);
 void ml_expr_free(struct ml_expr *e);
 /* 1: the value is the integer 1; 0: it is anything else, NULL too; -1: it has none (overflow): ErrFailedToFilterDML. */
 int ml_expr_is_one(struct ml_expr *e, const struct ml_datum *image, struct ml_err *err);
@@ -28,7 +28,7 @@ int ml_expr_is_one(struct ml_expr *e, const struct ml_datum *image, struct ml_er
  */
 struct ml_expr_quick {
 	uint16_t column;
-	uint8_t below, equal, above;	/* the outcome when the column is less, equal, more; 0 or 1 */
+	uint8_t below, equal, above; /* the outcome when the column is less, equal, more; 0 or 1 */
 	int64_t i;
 };
 bool ml_expr_quick(const struct ml_expr *e, struct ml_expr_quick *q);

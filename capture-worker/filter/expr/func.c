@@ -358,23 +358,29 @@ const struct ml_func *
 ml_func_find(const char *name, size_t len, const char **why)
 {
 	/* Their value is not the row's alone. */
-	static const char *const unsteady[] = { "NOW", "SYSDATE", "CURDATE", "CURTIME", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP",
-		"LOCALTIME", "LOCALTIMESTAMP", "UTC_DATE", "UTC_TIME", "UTC_TIMESTAMP", "RAND", "UUID", "UUID_SHORT", "CONNECTION_ID",
-		"USER", "CURRENT_USER", "SESSION_USER", "SYSTEM_USER", "CURRENT_ROLE", "DATABASE", "SCHEMA", "VERSION", "LAST_INSERT_ID",
-		"ROW_COUNT", "FOUND_ROWS", "SLEEP", "BENCHMARK", "GET_LOCK", "RELEASE_LOCK", "IS_FREE_LOCK", "IS_USED_LOCK",
-		"LOAD_FILE", "RANDOM_BYTES" };
-	static const char *const aggregates[] = { "COUNT", "SUM", "AVG", "MIN", "MAX", "GROUP_CONCAT", "BIT_AND", "BIT_OR", "BIT_XOR",
-		"STD", "STDDEV", "STDDEV_POP", "STDDEV_SAMP", "VARIANCE", "VAR_POP", "VAR_SAMP", "JSON_ARRAYAGG", "JSON_OBJECTAGG",
-		"APPROX_COUNT_DISTINCT", "APPROX_PERCENTILE", "ROW_NUMBER", "RANK", "DENSE_RANK", "LAG", "LEAD" };
-	const struct { const struct ml_func *f; size_t n; } tables[] = { { numbers, N(numbers) }, { ml_funcs_text, ml_funcs_text_n },
-		{ ml_funcs_time, ml_funcs_time_n }, { ml_funcs_json, ml_funcs_json_n } };
+	static const char *const unsteady[] = { "NOW", "SYSDATE", "CURDATE", "CURTIME", "CURRENT_DATE", "CURRENT_TIME",
+		"CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP", "UTC_DATE", "UTC_TIME", "UTC_TIMESTAMP", "RAND",
+		"UUID", "UUID_SHORT", "CONNECTION_ID", "USER", "CURRENT_USER", "SESSION_USER", "SYSTEM_USER",
+		"CURRENT_ROLE", "DATABASE", "SCHEMA", "VERSION", "LAST_INSERT_ID", "ROW_COUNT", "FOUND_ROWS", "SLEEP",
+		"BENCHMARK", "GET_LOCK", "RELEASE_LOCK", "IS_FREE_LOCK", "IS_USED_LOCK", "LOAD_FILE", "RANDOM_BYTES" };
+	static const char *const aggregates[] = { "COUNT", "SUM", "AVG", "MIN", "MAX", "GROUP_CONCAT", "BIT_AND",
+		"BIT_OR", "BIT_XOR", "STD", "STDDEV", "STDDEV_POP", "STDDEV_SAMP", "VARIANCE", "VAR_POP", "VAR_SAMP",
+		"JSON_ARRAYAGG", "JSON_OBJECTAGG", "APPROX_COUNT_DISTINCT", "APPROX_PERCENTILE", "ROW_NUMBER", "RANK",
+		"DENSE_RANK", "LAG", "LEAD" };
+	const struct {
+		const struct ml_func *f;
+		size_t n;
+	} tables[] = { { numbers, N(numbers) }, { ml_funcs_text, ml_funcs_text_n }, { ml_funcs_time, ml_funcs_time_n },
+		{ ml_funcs_json, ml_funcs_json_n } };
 
 	for (size_t t = 0; t < N(tables); t++)
 		for (size_t i = 0; i < tables[t].n; i++)
 			if (ml_same_word(name, len, tables[t].f[i].name))
 				return &tables[t].f[i];
 	if (why != NULL)
-		*why = listed(unsteady, N(unsteady), name, len) ? "functions whose value is not the row's alone are not allowed" :
-		       listed(aggregates, N(aggregates), name, len) ? "aggregates are not allowed" : "an unknown function";
+		*why = listed(unsteady, N(unsteady), name, len)
+			       ? "functions whose value is not the row's alone are not allowed"
+		       : listed(aggregates, N(aggregates), name, len) ? "aggregates are not allowed"
+								      : "an unknown function";
 	return NULL;
 }

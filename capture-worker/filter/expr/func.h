@@ -4,14 +4,14 @@
 #include "capture-worker/filter/expr/node.h"
 
 struct ml_func {
-	const char *name;	/* upper case */
-	uint8_t least, most;	/* arguments */
-	bool from_for;		/* FROM and FOR may stand between the arguments */
+	const char *name;    /* upper case */
+	uint8_t least, most; /* arguments */
+	bool from_for;       /* FROM and FOR may stand between the arguments */
 	/* Sets x->type and what belongs to it, coerces arguments, and chooses x->eval. */
 	int (*bind)(struct ml_binding *b, struct ml_node *x, struct ml_err *err);
 	ml_eval *eval;
-	uint8_t type;		/* of the value, when bind is NULL */
-	uint8_t args;		/* type that all arguments are made, when bind is NULL */
+	uint8_t type; /* of the value, when bind is NULL */
+	uint8_t args; /* type that all arguments are made, when bind is NULL */
 };
 
 /* NULL for an unknown or refused one; *why (may be NULL) says which. */

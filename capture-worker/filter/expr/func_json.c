@@ -67,7 +67,7 @@ walk(struct found *f, const struct ml_json *j, const char *p, const char *end)
 		return 0;
 	}
 	if (*p == '[') {
-		bool last = j != NULL && j->type != ML_JSON_ARRAY;	/* anything else is its own element 0 */
+		bool last = j != NULL && j->type != ML_JSON_ARRAY; /* anything else is its own element 0 */
 		uint64_t n = 0;
 
 		p++;

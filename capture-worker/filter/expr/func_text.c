@@ -159,7 +159,8 @@ change_case(struct ml_run *r, const struct ml_node *x, struct ml_value *v, bool 
 		uint32_t c = ml_utf8_next(&s, end);
 
 		if (c < 0x80)
-			*p++ = (char)(upper ? c - (c >= 'a' && c <= 'z' ? 32 : 0) : c + (c >= 'A' && c <= 'Z' ? 32 : 0));
+			*p++ = (char)(upper ? c - (c >= 'a' && c <= 'z' ? 32 : 0)
+					    : c + (c >= 'A' && c <= 'Z' ? 32 : 0));
 		else if (c >= 0x110000)
 			*p++ = (char)(c - 0x110000);
 		else if (utf8 == (locale_t)0)
@@ -291,7 +292,7 @@ substring(struct ml_run *r, const struct ml_node *x, struct ml_value *v)
 		return rc;
 	all = chars(x, v);
 	if (at < 0)
-		at += all + 1;	/* from the end */
+		at += all + 1; /* from the end */
 	if (at <= 0 || at > all || n <= 0) {
 		v->len = 0;
 		return 0;
@@ -508,7 +509,10 @@ unhex(struct ml_run *r, const struct ml_node *x, struct ml_value *v)
 	s = ml_arena_zalloc(r->a, v->len / 2 + 1);
 	for (uint32_t i = 0; i < v->len; i++) {
 		char c = v->s[i];
-		int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+		int d = c >= '0' && c <= '9'   ? c - '0'
+			: c >= 'a' && c <= 'f' ? c - 'a' + 10
+			: c >= 'A' && c <= 'F' ? c - 'A' + 10
+					       : -1;
 
 		if (d < 0) {
 			v->kind = ML_V_NULL;

@@ -87,7 +87,7 @@ dayofweek(struct ml_run *r, const struct ml_node *x, struct ml_value *v)
 	if (t.month == 0 || t.day == 0)
 		v->kind = ML_V_NULL;
 	else
-		*v = ml_v_int((ml_weekday(&t) + 1) % 7 + 1);	/* 1 = Sunday */
+		*v = ml_v_int((ml_weekday(&t) + 1) % 7 + 1); /* 1 = Sunday */
 	return 0;
 }
 
@@ -163,58 +163,125 @@ datediff(struct ml_run *r, const struct ml_node *x, struct ml_value *v)
 }
 
 static const char *const days[] = { "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday" };
-static const char *const months[] = { "January", "February", "March", "April", "May", "June", "July", "August", "September",
-	"October", "November", "December" };
+static const char *const months[] = { "January", "February", "March", "April", "May", "June", "July", "August",
+	"September", "October", "November", "December" };
 
 /* One of DATE_FORMAT's letters; false: the result is NULL. */
 static bool
 format_part(char c, const struct ml_when *t, char *buf, size_t size)
 {
-	const char *th = t->day / 10 == 1 ? "th" : t->day % 10 == 1 ? "st" : t->day % 10 == 2 ? "nd" : t->day % 10 == 3 ? "rd" : "th";
+	const char *th = t->day / 10 == 1   ? "th"
+			 : t->day % 10 == 1 ? "st"
+			 : t->day % 10 == 2 ? "nd"
+			 : t->day % 10 == 3 ? "rd"
+					    : "th";
 	int twelve = (t->hour + 11) % 12 + 1, y;
 	bool whole = t->month > 0 && t->day > 0;
 
 	switch (c) {
-	case 'Y': snprintf(buf, size, "%04d", t->year); break;
-	case 'y': snprintf(buf, size, "%02d", t->year % 100); break;
-	case 'm': snprintf(buf, size, "%02d", t->month); break;
-	case 'c': snprintf(buf, size, "%d", t->month); break;
-	case 'M': case 'b':
+	case 'Y':
+		snprintf(buf, size, "%04d", t->year);
+		break;
+	case 'y':
+		snprintf(buf, size, "%02d", t->year % 100);
+		break;
+	case 'm':
+		snprintf(buf, size, "%02d", t->month);
+		break;
+	case 'c':
+		snprintf(buf, size, "%d", t->month);
+		break;
+	case 'M':
+	case 'b':
 		if (t->month == 0)
 			return false;
 		snprintf(buf, size, c == 'M' ? "%s" : "%.3s", months[t->month - 1]);
 		break;
-	case 'd': snprintf(buf, size, "%02d", t->day); break;
-	case 'e': snprintf(buf, size, "%d", t->day); break;
-	case 'D': snprintf(buf, size, "%d%s", t->day, th); break;
-	case 'H': snprintf(buf, size, "%02d", t->hour); break;
-	case 'k': snprintf(buf, size, "%d", t->hour); break;
-	case 'h': case 'I': snprintf(buf, size, "%02d", twelve); break;
-	case 'l': snprintf(buf, size, "%d", twelve); break;
-	case 'i': snprintf(buf, size, "%02d", t->minute); break;
-	case 's': case 'S': snprintf(buf, size, "%02d", t->second); break;
-	case 'f': snprintf(buf, size, "%06d", t->micro); break;
-	case 'p': snprintf(buf, size, t->hour < 12 ? "AM" : "PM"); break;
-	case 'r': snprintf(buf, size, "%02d:%02d:%02d %s", twelve, t->minute, t->second, t->hour < 12 ? "AM" : "PM"); break;
-	case 'T': snprintf(buf, size, "%02d:%02d:%02d", t->hour, t->minute, t->second); break;
-	case 'W': case 'a': case 'w': case 'j': case 'U': case 'u': case 'V': case 'v': case 'X': case 'x':
+	case 'd':
+		snprintf(buf, size, "%02d", t->day);
+		break;
+	case 'e':
+		snprintf(buf, size, "%d", t->day);
+		break;
+	case 'D':
+		snprintf(buf, size, "%d%s", t->day, th);
+		break;
+	case 'H':
+		snprintf(buf, size, "%02d", t->hour);
+		break;
+	case 'k':
+		snprintf(buf, size, "%d", t->hour);
+		break;
+	case 'h':
+	case 'I':
+		snprintf(buf, size, "%02d", twelve);
+		break;
+	case 'l':
+		snprintf(buf, size, "%d", twelve);
+		break;
+	case 'i':
+		snprintf(buf, size, "%02d", t->minute);
+		break;
+	case 's':
+	case 'S':
+		snprintf(buf, size, "%02d", t->second);
+		break;
+	case 'f':
+		snprintf(buf, size, "%06d", t->micro);
+		break;
+	case 'p':
+		snprintf(buf, size, t->hour < 12 ? "AM" : "PM");
+		break;
+	case 'r':
+		snprintf(buf, size, "%02d:%02d:%02d %s", twelve, t->minute, t->second, t->hour < 12 ? "AM" : "PM");
+		break;
+	case 'T':
+		snprintf(buf, size, "%02d:%02d:%02d", t->hour, t->minute, t->second);
+		break;
+	case 'W':
+	case 'a':
+	case 'w':
+	case 'j':
+	case 'U':
+	case 'u':
+	case 'V':
+	case 'v':
+	case 'X':
+	case 'x':
 		if (!whole)
 			return false;
 		switch (c) {
-		case 'W': snprintf(buf, size, "%s", days[ml_weekday(t)]); break;
-		case 'a': snprintf(buf, size, "%.3s", days[ml_weekday(t)]); break;
-		case 'w': snprintf(buf, size, "%d", (ml_weekday(t) + 1) % 7); break;
-		case 'j': snprintf(buf, size, "%03d", ml_day_of_year(t)); break;
-		case 'U': snprintf(buf, size, "%02d", ml_week(t, 0, &y)); break;
-		case 'u': snprintf(buf, size, "%02d", ml_week(t, 1, &y)); break;
-		case 'V': snprintf(buf, size, "%02d", ml_week(t, 2, &y)); break;
-		case 'v': snprintf(buf, size, "%02d", ml_week(t, 3, &y)); break;
+		case 'W':
+			snprintf(buf, size, "%s", days[ml_weekday(t)]);
+			break;
+		case 'a':
+			snprintf(buf, size, "%.3s", days[ml_weekday(t)]);
+			break;
+		case 'w':
+			snprintf(buf, size, "%d", (ml_weekday(t) + 1) % 7);
+			break;
+		case 'j':
+			snprintf(buf, size, "%03d", ml_day_of_year(t));
+			break;
+		case 'U':
+			snprintf(buf, size, "%02d", ml_week(t, 0, &y));
+			break;
+		case 'u':
+			snprintf(buf, size, "%02d", ml_week(t, 1, &y));
+			break;
+		case 'V':
+			snprintf(buf, size, "%02d", ml_week(t, 2, &y));
+			break;
+		case 'v':
+			snprintf(buf, size, "%02d", ml_week(t, 3, &y));
+			break;
 		default:
 			(void)ml_week(t, c == 'X' ? 2 : 3, &y);
 			snprintf(buf, size, "%04d", y);
 		}
 		break;
-	default: snprintf(buf, size, "%c", c);
+	default:
+		snprintf(buf, size, "%c", c);
 	}
 	return true;
 }
@@ -278,7 +345,8 @@ bind_unix_timestamp(struct ml_binding *b, struct ml_node *x, struct ml_err *err)
 	int digits = k->type == ML_X_STR ? 6 : k->digits;
 
 	(void)err;
-	if (k->constant && k->value.kind == ML_V_STR && ml_when_parse(k->value.s, k->value.len, &v, &has_time, &digits) == false)
+	if (k->constant && k->value.kind == ML_V_STR &&
+		ml_when_parse(k->value.s, k->value.len, &v, &has_time, &digits) == false)
 		digits = 0;
 	x->kids[0] = ml_bind_as(b, k, ML_X_DATETIME, 6);
 	x->type = digits > 0 ? ML_X_DEC : ML_X_INT;
@@ -299,7 +367,7 @@ unix_timestamp(struct ml_run *r, const struct ml_node *x, struct ml_value *v)
 	if (r->tz != NULL)
 		s = ml_tz_to_utc(r->tz, s);
 	if (t.month == 0 || t.day == 0 || s < 0 || (s == 0 && t.micro == 0) || s > UNIX_MAX)
-		s = t.micro = 0;	/* zero stands for what has none */
+		s = t.micro = 0; /* zero stands for what has none */
 	if (x->type == ML_X_DEC) {
 		struct ml_dec *d = ml_arena_alloc(r->a, sizeof(*d));
 

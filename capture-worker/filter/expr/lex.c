@@ -11,7 +11,8 @@ digit(char c)
 static bool
 name_char(char c)
 {
-	return digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+	return digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '$' ||
+	       (unsigned char)c >= 0x80;
 }
 
 static int
@@ -48,15 +49,32 @@ quoted(struct ml_lexing *l, struct ml_tok t, enum ml_tok_kind kind)
 			if (++l->p == l->end)
 				return bad(l, t, "a quote is not closed");
 			switch (*l->p) {
-			case '0': *o++ = '\0'; break;
-			case 'b': *o++ = '\b'; break;
-			case 'n': *o++ = '\n'; break;
-			case 'r': *o++ = '\r'; break;
-			case 't': *o++ = '\t'; break;
-			case 'Z': *o++ = 26; break;
+			case '0':
+				*o++ = '\0';
+				break;
+			case 'b':
+				*o++ = '\b';
+				break;
+			case 'n':
+				*o++ = '\n';
+				break;
+			case 'r':
+				*o++ = '\r';
+				break;
+			case 't':
+				*o++ = '\t';
+				break;
+			case 'Z':
+				*o++ = 26;
+				break;
 			/* LIKE's wildcards keep their escape. */
-			case '%': case '_': *o++ = '\\'; *o++ = *l->p; break;
-			default: *o++ = *l->p;
+			case '%':
+			case '_':
+				*o++ = '\\';
+				*o++ = *l->p;
+				break;
+			default:
+				*o++ = *l->p;
 			}
 		} else {
 			*o++ = *l->p;
@@ -153,9 +171,20 @@ number(struct ml_lexing *l, struct ml_tok t)
 static struct ml_tok
 operator(struct ml_lexing *l, struct ml_tok t)
 {
-	static const struct { const char *text; int op; } ops[] = {
-		{ "<=>", ML_SYM_NULL_EQ }, { "->>", ML_SYM_ARROW_TEXT }, { "<=", ML_SYM_LE }, { ">=", ML_SYM_GE }, { "<>", ML_SYM_NE },
-		{ "!=", ML_SYM_NE }, { "<<", ML_SYM_SHL }, { ">>", ML_SYM_SHR }, { "&&", ML_SYM_AND_AND }, { "||", ML_SYM_OR_OR },
+	static const struct {
+		const char *text;
+		int op;
+	} ops[] = {
+		{ "<=>", ML_SYM_NULL_EQ },
+		{ "->>", ML_SYM_ARROW_TEXT },
+		{ "<=", ML_SYM_LE },
+		{ ">=", ML_SYM_GE },
+		{ "<>", ML_SYM_NE },
+		{ "!=", ML_SYM_NE },
+		{ "<<", ML_SYM_SHL },
+		{ ">>", ML_SYM_SHR },
+		{ "&&", ML_SYM_AND_AND },
+		{ "||", ML_SYM_OR_OR },
 		{ "->", ML_SYM_ARROW },
 	};
 	size_t left = (size_t)(l->end - l->p);

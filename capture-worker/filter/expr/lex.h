@@ -8,24 +8,38 @@
 #include "common/base/arena.h"
 
 enum ml_tok_kind {
-	ML_TOK_END, ML_TOK_BAD,		/* BAD: why says it */
-	ML_TOK_INT, ML_TOK_DECIMAL, ML_TOK_REAL,	/* s: the digits as written */
-	ML_TOK_STRING,			/* s: decoded */
-	ML_TOK_BYTES,			/* x'..', 0x.., b'..', 0b..: the bytes */
-	ML_TOK_NAME, ML_TOK_QUOTED,	/* plain; back-quoted, decoded */
-	ML_TOK_OP,			/* op */
+	ML_TOK_END,
+	ML_TOK_BAD, /* BAD: why says it */
+	ML_TOK_INT,
+	ML_TOK_DECIMAL,
+	ML_TOK_REAL,   /* s: the digits as written */
+	ML_TOK_STRING, /* s: decoded */
+	ML_TOK_BYTES,  /* x'..', 0x.., b'..', 0b..: the bytes */
+	ML_TOK_NAME,
+	ML_TOK_QUOTED, /* plain; back-quoted, decoded */
+	ML_TOK_OP,     /* op */
 };
 
 /* Operators of one character are that character. */
-enum { ML_SYM_LE = 256, ML_SYM_GE, ML_SYM_NE, ML_SYM_NULL_EQ, ML_SYM_SHL, ML_SYM_SHR, ML_SYM_AND_AND, ML_SYM_OR_OR, ML_SYM_ARROW,
-	ML_SYM_ARROW_TEXT };
+enum {
+	ML_SYM_LE = 256,
+	ML_SYM_GE,
+	ML_SYM_NE,
+	ML_SYM_NULL_EQ,
+	ML_SYM_SHL,
+	ML_SYM_SHR,
+	ML_SYM_AND_AND,
+	ML_SYM_OR_OR,
+	ML_SYM_ARROW,
+	ML_SYM_ARROW_TEXT
+};
 
 struct ml_tok {
 	enum ml_tok_kind kind;
 	int op;
-	const char *s;		/* in the arena or the text; not terminated */
+	const char *s; /* in the arena or the text; not terminated */
 	uint32_t len;
-	size_t at;		/* where it begins in the text */
+	size_t at; /* where it begins in the text */
 };
 
 struct ml_lexing {

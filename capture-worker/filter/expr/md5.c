@@ -13,11 +13,13 @@ rotate(uint32_t v, int n)
 static void
 block(uint32_t h[4], const uint8_t *p)
 {
-	static const uint8_t shift[4][4] = { { 7, 12, 17, 22 }, { 5, 9, 14, 20 }, { 4, 11, 16, 23 }, { 6, 10, 15, 21 } };
+	static const uint8_t shift[4][4] = { { 7, 12, 17, 22 }, { 5, 9, 14, 20 }, { 4, 11, 16, 23 },
+		{ 6, 10, 15, 21 } };
 	uint32_t w[16], a = h[0], b = h[1], c = h[2], d = h[3];
 
 	for (int i = 0; i < 16; i++)
-		w[i] = (uint32_t)p[4 * i] | (uint32_t)p[4 * i + 1] << 8 | (uint32_t)p[4 * i + 2] << 16 | (uint32_t)p[4 * i + 3] << 24;
+		w[i] = (uint32_t)p[4 * i] | (uint32_t)p[4 * i + 1] << 8 | (uint32_t)p[4 * i + 2] << 16 |
+		       (uint32_t)p[4 * i + 3] << 24;
 	for (int i = 0; i < 64; i++) {
 		uint32_t f, t, k = (uint32_t)(fabs(sin(i + 1)) * 4294967296.0);
 		int g;

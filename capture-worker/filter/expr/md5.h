@@ -3,5 +3,5 @@
 #define ML_WORKER_FILTER_EXPR_MD5_H
 #include <stddef.h>
 
-void ml_md5_hex(const char *s, size_t len, char hex[32]);	/* lower case, not terminated */
+void ml_md5_hex(const char *s, size_t len, char hex[32]); /* lower case, not terminated */
 #endif

@@ -24,16 +24,19 @@ enum ml_xtype { ML_X_NULL, ML_X_INT, ML_X_DEC, ML_X_REAL, ML_X_STR, ML_X_DATE, M
 
 enum ml_vkind {
 	ML_V_NULL,
-	ML_V_INT, ML_V_UINT,	/* of ML_X_INT */
-	ML_V_DEC, ML_V_REAL, ML_V_STR,
-	ML_V_WHEN,	/* of ML_X_DATE and ML_X_DATETIME: ml_when_pack */
-	ML_V_TIME,	/* i: microseconds */
+	ML_V_INT,
+	ML_V_UINT, /* of ML_X_INT */
+	ML_V_DEC,
+	ML_V_REAL,
+	ML_V_STR,
+	ML_V_WHEN, /* of ML_X_DATE and ML_X_DATETIME: ml_when_pack */
+	ML_V_TIME, /* i: microseconds */
 	ML_V_JSON,
 };
 
 struct ml_value {
-	uint8_t kind;	/* enum ml_vkind */
-	uint32_t len;	/* of s */
+	uint8_t kind; /* enum ml_vkind */
+	uint32_t len; /* of s */
 	union {
 		int64_t i;
 		uint64_t u;
@@ -46,10 +49,10 @@ struct ml_value {
 
 /* One evaluation. */
 struct ml_run {
-	const struct ml_datum *image;	/* NULL while constants are folded */
-	struct ml_arena *a;		/* scratch; values may point into it */
+	const struct ml_datum *image; /* NULL while constants are folded */
+	struct ml_arena *a;           /* scratch; values may point into it */
 	const struct ml_tz *tz;
-	const char *text;		/* of the expression, for messages; NULL: the reason alone */
+	const char *text; /* of the expression, for messages; NULL: the reason alone */
 	struct ml_err *err;
 };
 
@@ -60,18 +63,18 @@ struct ml_node {
 	ml_eval *eval;
 	struct ml_node **kids;
 	uint32_t n;
-	int op;			/* as in the tree, or the function's own */
-	uint8_t type;		/* enum ml_xtype */
-	uint8_t digits;		/* behind the point: of seconds, of a decimal */
-	uint8_t coercibility;	/* of coll: less is stronger; see ML_COERCE_... */
+	int op;               /* as in the tree, or the function's own */
+	uint8_t type;         /* enum ml_xtype */
+	uint8_t digits;       /* behind the point: of seconds, of a decimal */
+	uint8_t coercibility; /* of coll: less is stronger; see ML_COERCE_... */
 	bool constant;
-	bool bytes;		/* x'..' and the like: a number where one is wanted */
-	bool mixed;		/* text of columns with different collations: it compares with nothing */
-	bool named;		/* ENUM and SET columns: names as text, numbers where a number is wanted */
-	struct ml_collation coll;	/* of text; of a comparison */
-	int column;		/* of a column; else -1 */
+	bool bytes;               /* x'..' and the like: a number where one is wanted */
+	bool mixed;               /* text of columns with different collations: it compares with nothing */
+	bool named;               /* ENUM and SET columns: names as text, numbers where a number is wanted */
+	struct ml_collation coll; /* of text; of a comparison */
+	int column;               /* of a column; else -1 */
 	const struct ml_column *def;
-	struct ml_value value;	/* of a constant */
+	struct ml_value value; /* of a constant */
 	struct ml_regex *regex;
 };
 
@@ -79,7 +82,7 @@ enum { ML_COERCE_COLUMN = 2, ML_COERCE_LITERAL = 4, ML_COERCE_NUMBER = 5 };
 
 /* A regular expression in use: kept until the pattern's text changes. */
 struct ml_regex {
-	struct ml_regex *next;	/* of all in the expression */
+	struct ml_regex *next; /* of all in the expression */
 	struct ml_pattern *pattern;
 	struct ml_pattern_scratch *scratch;
 	char *text;
@@ -92,20 +95,22 @@ struct ml_binding {
 	const struct ml_schema *schema;
 	const struct ml_tz *tz;
 	const char *text;
-	struct ml_arena *a;	/* lives as long as the compiled form */
+	struct ml_arena *a; /* lives as long as the compiled form */
 	struct ml_regex *regexes;
 };
 
 /* bind.c; NULL with err: ErrInvalidFilterExpression, ErrExpressionColumnNotFound. */
 struct ml_node *ml_bind(struct ml_binding *b, const struct ml_ast *t, struct ml_err *err);
 /* -1 with ErrInvalidFilterExpression. */
-int ml_bind_fail(const struct ml_binding *b, struct ml_err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int ml_bind_fail(const struct ml_binding *b, struct ml_err *err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* The node as a number: positions of ENUM, bitmaps of SET, binary literals as integers. */
 struct ml_node *ml_bind_number(struct ml_binding *b, struct ml_node *x);
 /* x->coll and x->coercibility from its kids; err NULL: kids that do not go together make x->mixed, else they are an error. */
 int ml_bind_collation(struct ml_binding *b, struct ml_node *x, uint32_t from, uint32_t end, struct ml_err *err);
 /* One type for the kids [from, end) in steps, as CASE and COALESCE have it; also digits and collation of x. */
-int ml_bind_merge(struct ml_binding *b, struct ml_node *x, uint32_t from, uint32_t end, uint32_t step, struct ml_err *err);
+int ml_bind_merge(
+	struct ml_binding *b, struct ml_node *x, uint32_t from, uint32_t end, uint32_t step, struct ml_err *err);
 /* Wraps x so that its values have this type; x itself if they have. */
 struct ml_node *ml_bind_as(struct ml_binding *b, struct ml_node *x, enum ml_xtype type, uint8_t digits);
 /* How two nodes compare. */

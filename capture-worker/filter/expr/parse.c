@@ -192,10 +192,11 @@ string(struct parsing *p)
 static bool
 reserved(const struct ml_tok *t)
 {
-	static const char *const words[] = { "AND", "OR", "XOR", "NOT", "DIV", "MOD", "LIKE", "RLIKE", "REGEXP", "IN", "IS", "BETWEEN",
-		"CASE", "WHEN", "THEN", "ELSE", "FROM", "WHERE", "SELECT", "EXISTS", "INTERVAL", "BINARY", "COLLATE", "GROUP", "ORDER",
-		"AS", "BY", "LIMIT", "UNION", "ALL", "DISTINCT", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "CURRENT_USER",
-		"LOCALTIME", "LOCALTIMESTAMP", "UTC_DATE", "UTC_TIME", "UTC_TIMESTAMP" };
+	static const char *const words[] = { "AND", "OR", "XOR", "NOT", "DIV", "MOD", "LIKE", "RLIKE", "REGEXP", "IN",
+		"IS", "BETWEEN", "CASE", "WHEN", "THEN", "ELSE", "FROM", "WHERE", "SELECT", "EXISTS", "INTERVAL",
+		"BINARY", "COLLATE", "GROUP", "ORDER", "AS", "BY", "LIMIT", "UNION", "ALL", "DISTINCT", "CURRENT_DATE",
+		"CURRENT_TIME", "CURRENT_TIMESTAMP", "CURRENT_USER", "LOCALTIME", "LOCALTIMESTAMP", "UTC_DATE",
+		"UTC_TIME", "UTC_TIMESTAMP" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (is_word(t, words[i]))
@@ -252,11 +253,22 @@ precision(struct parsing *p, struct ml_ast *x, bool two)
 static struct ml_ast *
 cast(struct parsing *p)
 {
-	static const struct { const char *word; enum ml_cast cast; int parts; } types[] = {
-		{ "SIGNED", ML_CAST_SIGNED, 0 }, { "UNSIGNED", ML_CAST_UNSIGNED, 0 }, { "CHAR", ML_CAST_CHAR, 1 },
-		{ "BINARY", ML_CAST_BINARY, 1 }, { "DECIMAL", ML_CAST_DECIMAL, 2 }, { "DOUBLE", ML_CAST_DOUBLE, 0 },
-		{ "REAL", ML_CAST_DOUBLE, 0 }, { "DATE", ML_CAST_DATE, 0 }, { "DATETIME", ML_CAST_DATETIME, 1 },
-		{ "TIME", ML_CAST_TIME, 1 }, { "JSON", ML_CAST_JSON, 0 },
+	static const struct {
+		const char *word;
+		enum ml_cast cast;
+		int parts;
+	} types[] = {
+		{ "SIGNED", ML_CAST_SIGNED, 0 },
+		{ "UNSIGNED", ML_CAST_UNSIGNED, 0 },
+		{ "CHAR", ML_CAST_CHAR, 1 },
+		{ "BINARY", ML_CAST_BINARY, 1 },
+		{ "DECIMAL", ML_CAST_DECIMAL, 2 },
+		{ "DOUBLE", ML_CAST_DOUBLE, 0 },
+		{ "REAL", ML_CAST_DOUBLE, 0 },
+		{ "DATE", ML_CAST_DATE, 0 },
+		{ "DATETIME", ML_CAST_DATETIME, 1 },
+		{ "TIME", ML_CAST_TIME, 1 },
+		{ "JSON", ML_CAST_JSON, 0 },
 	};
 	struct ml_ast *x;
 
@@ -278,7 +290,8 @@ cast(struct parsing *p)
 			return fail(p, "a bad precision");
 		if ((x->op == ML_CAST_DATETIME || x->op == ML_CAST_TIME) && x->precision > 6)
 			return fail(p, "a bad precision");
-		if (x->op == ML_CAST_DECIMAL && (x->precision > 65 || x->scale > 30 || (x->scale >= 0 && x->precision < x->scale)))
+		if (x->op == ML_CAST_DECIMAL &&
+			(x->precision > 65 || x->scale > 30 || (x->scale >= 0 && x->precision < x->scale)))
 			return fail(p, "a bad precision");
 		return take_op(p, ')') ? x : fail(p, "a closing bracket is missing");
 	}
@@ -370,7 +383,8 @@ column(struct parsing *p)
 	int op;
 
 	if (p->t.kind == ML_TOK_NAME && reserved(&p->t))
-		return fail(p, is_word(&p->t, "SELECT") || is_word(&p->t, "EXISTS") ? "sub-queries are not allowed" : "syntax error");
+		return fail(p, is_word(&p->t, "SELECT") || is_word(&p->t, "EXISTS") ? "sub-queries are not allowed"
+										    : "syntax error");
 	x = leaf(p, ML_AST_COLUMN, 0);
 	for (int i = 0; i < 2 && x != NULL && is_op(&p->t, '.'); i++) {
 		next(p);
@@ -402,7 +416,10 @@ column(struct parsing *p)
 static struct ml_ast *
 word(struct parsing *p)
 {
-	static const struct { const char *word; char op; } temporal[] = { { "DATE", 'd' }, { "TIME", 't' }, { "TIMESTAMP", 's' } };
+	static const struct {
+		const char *word;
+		char op;
+	} temporal[] = { { "DATE", 'd' }, { "TIME", 't' }, { "TIMESTAMP", 's' } };
 	const struct ml_tok *ahead = peek(p);
 	struct ml_ast *x;
 
@@ -423,7 +440,8 @@ word(struct parsing *p)
 		return x;
 	}
 	if (is_op(ahead, '('))
-		return is_word(&p->t, "SELECT") || is_word(&p->t, "EXISTS") ? fail(p, "sub-queries are not allowed") : call(p);
+		return is_word(&p->t, "SELECT") || is_word(&p->t, "EXISTS") ? fail(p, "sub-queries are not allowed")
+									    : call(p);
 	return column(p);
 }
 
@@ -594,12 +612,12 @@ static struct ml_ast *
 predicate(struct parsing *p)
 {
 	struct ml_ast *x = bit_expr(p, 1), *low;
-	bool not;
+	bool not ;
 
 	if (x == NULL)
 		return NULL;
 	not = is_word(&p->t, "NOT");
-	if (not)
+	if (not )
 		next(p);
 	if (take_word(p, "BETWEEN")) {
 		low = bit_expr(p, 1);
@@ -614,7 +632,7 @@ predicate(struct parsing *p)
 		x = like(p, x);
 	} else if (take_word(p, "REGEXP") || take_word(p, "RLIKE")) {
 		x = node(p, ML_AST_REGEXP, 0, 2, x, bit_expr(p, 1));
-	} else if (not) {
+	} else if (not ) {
 		return fail(p, "syntax error");
 	}
 	return not ? node(p, ML_AST_NOT, 0, 1, x) : x;
@@ -624,8 +642,10 @@ static struct ml_ast *
 is_what(struct parsing *p, struct ml_ast *x)
 {
 	bool not = take_word(p, "NOT");
-	int op = is_word(&p->t, "NULL") || is_word(&p->t, "UNKNOWN") ? 'n' : is_word(&p->t, "TRUE") ? 't' :
-		is_word(&p->t, "FALSE") ? 'f' : 0;
+	int op = is_word(&p->t, "NULL") || is_word(&p->t, "UNKNOWN") ? 'n'
+		 : is_word(&p->t, "TRUE")                            ? 't'
+		 : is_word(&p->t, "FALSE")                           ? 'f'
+								     : 0;
 
 	if (op == 0)
 		return fail(p, "NULL, TRUE, FALSE or UNKNOWN is missing");
@@ -648,7 +668,8 @@ boolean(struct parsing *p)
 			x = is_what(p, x);
 			continue;
 		}
-		if (op != '=' && op != '<' && op != '>' && op != ML_SYM_LE && op != ML_SYM_GE && op != ML_SYM_NE && op != ML_SYM_NULL_EQ)
+		if (op != '=' && op != '<' && op != '>' && op != ML_SYM_LE && op != ML_SYM_GE && op != ML_SYM_NE &&
+			op != ML_SYM_NULL_EQ)
 			return x;
 		next(p);
 		x = node(p, ML_AST_CMP, op, 2, x, predicate(p));
@@ -728,8 +749,8 @@ ml_parse_expr(struct ml_parsed **out, const char *text, struct ml_err *err)
 	}
 	if (r->root == NULL) {
 		ML_ERRF(err, ErrInvalidFilterExpression, 0,
-			"invalid filter expressions. There is a syntax error in: '%.400s': %s near '%.60s'", text, p.why,
-			len > p.at ? r->text + p.at : "");
+			"invalid filter expressions. There is a syntax error in: '%.400s': %s near '%.60s'", text,
+			p.why, len > p.at ? r->text + p.at : "");
 		ml_parsed_free(r);
 		return -1;
 	}

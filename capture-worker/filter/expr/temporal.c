@@ -43,8 +43,8 @@ days_in(int year, int month)
 static bool
 is_valid(const struct ml_when *t)
 {
-	return t->year <= 9999 && t->month <= 12 && t->day <= days_in(t->year, t->month) && t->hour <= 23 && t->minute <= 59 &&
-	       t->second <= 59;
+	return t->year <= 9999 && t->month <= 12 && t->day <= days_in(t->year, t->month) && t->hour <= 23 &&
+	       t->minute <= 59 && t->second <= 59;
 }
 
 static bool
@@ -227,8 +227,8 @@ ml_when_parse(const char *s, size_t len, int64_t *v, bool *has_time, int *digits
 				while (i < len && space(s[i]))
 					i++;
 			} else if (k < 5) {
-				if (digit(s[i]) || space(s[i]) || (s[i] >= 'A' && s[i] <= 'Z') || (s[i] >= 'a' && s[i] <= 'z') ||
-				    (unsigned char)s[i] >= 0x80)
+				if (digit(s[i]) || space(s[i]) || (s[i] >= 'A' && s[i] <= 'Z') ||
+					(s[i] >= 'a' && s[i] <= 'z') || (unsigned char)s[i] >= 0x80)
 					return false;
 				i++;
 			}
@@ -300,7 +300,7 @@ ml_time_parse(const char *s, size_t len, int64_t *micros, int *digits)
 		i++;
 	}
 	if (k == 3)
-		return false;	/* a colon behind the seconds */
+		return false; /* a colon behind the seconds */
 	if (k == 0 && !has_days) {
 		/* hhmmss */
 		part[2] = part[0] % 100;
@@ -349,8 +349,8 @@ size_t
 ml_time_text(int64_t micros, int digits, char buf[ML_WHEN_TEXT_MAX])
 {
 	int64_t v = micros < 0 ? -micros : micros, s = v / 1000000;
-	size_t n = (size_t)snprintf(buf, ML_WHEN_TEXT_MAX, "%s%02d:%02d:%02d", micros < 0 ? "-" : "", (int)(s / 3600 % 10000),
-		(int)(s / 60 % 60), (int)(s % 60));
+	size_t n = (size_t)snprintf(buf, ML_WHEN_TEXT_MAX, "%s%02d:%02d:%02d", micros < 0 ? "-" : "",
+		(int)(s / 3600 % 10000), (int)(s / 60 % 60), (int)(s % 60));
 
 	return n + put_fraction(buf + n, ML_WHEN_TEXT_MAX - n, (int)(v % 1000000), digits);
 }
@@ -369,7 +369,8 @@ void
 ml_days_to_date(int64_t days, struct ml_when *t)
 {
 	int64_t z = days - 60, era = (z >= 0 ? z : z - 146096) / 146097, doe = z - era * 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365,
+		doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
 	int64_t mp = (5 * doy + 2) / 153;
 
 	t->day = (int)(doy - (153 * mp + 2) / 5 + 1);

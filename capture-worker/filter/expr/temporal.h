@@ -29,7 +29,7 @@ size_t ml_time_text(int64_t micros, int digits, char buf[ML_WHEN_TEXT_MAX]);
 int64_t ml_days(int year, int month, int day);
 void ml_days_to_date(int64_t days, struct ml_when *t);
 int ml_day_of_year(const struct ml_when *t);
-int ml_weekday(const struct ml_when *t);	/* 0 = Monday */
+int ml_weekday(const struct ml_when *t); /* 0 = Monday */
 /* MySQL's week number; mode 0 to 3.  *year: the year the week belongs to, for modes 2 and 3. */
 int ml_week(const struct ml_when *t, int mode, int *year);
 #endif

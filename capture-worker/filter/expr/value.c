@@ -98,7 +98,8 @@ when_dec(struct ml_dec *d, const struct ml_value *v)
 		char text[40];
 
 		/* Seconds of a whole date and microseconds together are more than 64 bits. */
-		(void)ml_dec_parse(d, text, (size_t)snprintf(text, sizeof(text), "%lld.%06d", (long long)n, (int)micro));
+		(void)ml_dec_parse(
+			d, text, (size_t)snprintf(text, sizeof(text), "%lld.%06d", (long long)n, (int)micro));
 	}
 	d->neg = v->kind == ML_V_TIME && v->i < 0;
 }
@@ -251,8 +252,8 @@ ml_value_text(struct ml_run *r, const struct ml_node *x, const struct ml_value *
 	case ML_V_REAL:
 		p = ml_arena_bytes(r->a, ML_FLOAT_TEXT_MAX);
 		/* A FLOAT column's value has its own, fewer digits. */
-		n = x->def != NULL && x->def->type == ML_T_FLOAT ? ml_f32_text(p, (float)v->f, ML_FLOAT_F) :
-								   ml_f64_text(p, v->f, ML_FLOAT_F);
+		n = x->def != NULL && x->def->type == ML_T_FLOAT ? ml_f32_text(p, (float)v->f, ML_FLOAT_F)
+								 : ml_f64_text(p, v->f, ML_FLOAT_F);
 		break;
 	case ML_V_DEC:
 		p = ml_arena_bytes(r->a, ML_DEC_TEXT_MAX);
@@ -293,7 +294,7 @@ ml_value_when(struct ml_run *r, const struct ml_node *x, const struct ml_value *
 		return true;
 	}
 	if (v->kind == ML_V_TIME)
-		return false;	/* it has no day */
+		return false; /* it has no day */
 	if (v->kind == ML_V_JSON && v->j->type == ML_JSON_STRING)
 		return ml_when_parse(v->j->s, v->j->len, when, &has_time, &digits);
 	t = ml_value_text(r, x, v);
@@ -331,8 +332,9 @@ ml_value_json(struct ml_run *r, const struct ml_node *x, const struct ml_value *
 		return v->j;
 	t = ml_value_text(r, x, v);
 	j = ml_arena_zalloc(r->a, sizeof(*j));
-	j->type = v->kind == ML_V_INT || v->kind == ML_V_UINT || v->kind == ML_V_DEC || v->kind == ML_V_REAL ? ML_JSON_NUMBER :
-													     ML_JSON_STRING;
+	j->type = v->kind == ML_V_INT || v->kind == ML_V_UINT || v->kind == ML_V_DEC || v->kind == ML_V_REAL
+			  ? ML_JSON_NUMBER
+			  : ML_JSON_STRING;
 	j->s = ml_arena_strndup(r->a, t.s, t.len);
 	j->len = t.len;
 	return j;
@@ -369,8 +371,12 @@ ml_value_cmp_int(const struct ml_value *a, const struct ml_value *b)
 static int
 json_rank(const struct ml_json *j)
 {
-	static const int ranks[] = { [ML_JSON_NULL] = 0, [ML_JSON_BOOL] = 1, [ML_JSON_NUMBER] = 1, [ML_JSON_STRING] = 2,
-		[ML_JSON_OBJECT] = 3, [ML_JSON_ARRAY] = 4 };
+	static const int ranks[] = { [ML_JSON_NULL] = 0,
+		[ML_JSON_BOOL] = 1,
+		[ML_JSON_NUMBER] = 1,
+		[ML_JSON_STRING] = 2,
+		[ML_JSON_OBJECT] = 3,
+		[ML_JSON_ARRAY] = 4 };
 
 	return ranks[j->type];
 }
@@ -392,7 +398,8 @@ ml_json_cmp(const struct ml_json *a, const struct ml_json *b)
 	case ML_JSON_BOOL:
 	case ML_JSON_NUMBER:
 		/* Integers beyond 2^53 differ as numbers where their floats do not. */
-		if (a->type == ML_JSON_NUMBER && b->type == ML_JSON_NUMBER && strpbrk(a->s, "eE") == NULL && strpbrk(b->s, "eE") == NULL) {
+		if (a->type == ML_JSON_NUMBER && b->type == ML_JSON_NUMBER && strpbrk(a->s, "eE") == NULL &&
+			strpbrk(b->s, "eE") == NULL) {
 			(void)ml_dec_parse(&da, a->s, a->len);
 			(void)ml_dec_parse(&db, b->s, b->len);
 			return ml_dec_cmp(&da, &db);

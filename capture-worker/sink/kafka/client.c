@@ -21,7 +21,10 @@ on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
 	const struct kafka_client *c = rd_kafka_opaque(rk);
 	/* A lost connection is "error" there; here the changefeed's own error tells when it matters. */
-	enum ml_level ours = level <= LOG_CRIT ? ML_ERROR : level <= LOG_WARNING ? ML_WARN : level <= LOG_INFO ? ML_INFO : ML_DEBUG;
+	enum ml_level ours = level <= LOG_CRIT      ? ML_ERROR
+			     : level <= LOG_WARNING ? ML_WARN
+			     : level <= LOG_INFO    ? ML_INFO
+						    : ML_DEBUG;
 
 	ML_LOG(ours, c->object, "kafka client: %s: %s", facility, text);
 }
@@ -38,7 +41,7 @@ on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 		atomic_store(&c->fatal, true);
 	} else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
 		atomic_store(&c->all_down_ms, ml_now_ms());
-		return;	/* the text of the last broker says more */
+		return; /* the text of the last broker says more */
 	} else if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL) {
 		atomic_store(&c->refused, true);
 	}
@@ -84,17 +87,19 @@ set_connection(rd_kafka_conf_t *conf, const struct kafka_options *o, char *why, 
 	int64_t io_ms = o->read_ms > o->write_ms ? o->read_ms : o->write_ms;
 
 	return set(conf, "bootstrap.servers", o->brokers, why, n) && set(conf, "client.id", o->client_id, why, n) &&
-		set(conf, "security.protocol", protocols[o->tls][o->sasl], why, n) &&
-		set_int(conf, "socket.timeout.ms", clamp(io_ms, 10, 300000), why, n) &&
-		set_int(conf, "socket.connection.setup.timeout.ms", clamp(o->dial_ms, 1000, 300000), why, n) &&
-		set_int(conf, "api.version.request.timeout.ms", clamp(io_ms, 1, 300000), why, n) &&
-		set(conf, "socket.keepalive.enable", "true", why, n) && set(conf, "socket.nagle.disable", "true", why, n) &&
-		/* A broker that restarts is found again within a second. */
-		set(conf, "reconnect.backoff.ms", "100", why, n) && set(conf, "reconnect.backoff.max.ms", "1000", why, n) &&
-		set(conf, "topic.metadata.refresh.fast.interval.ms", "200", why, n) &&
-		set(conf, "allow.auto.create.topics", "false", why, n) &&
-		/* Idle connections are closed by brokers every day; that is no news. */
-		set(conf, "log.connection.close", "false", why, n);
+	       set(conf, "security.protocol", protocols[o->tls][o->sasl], why, n) &&
+	       set_int(conf, "socket.timeout.ms", clamp(io_ms, 10, 300000), why, n) &&
+	       set_int(conf, "socket.connection.setup.timeout.ms", clamp(o->dial_ms, 1000, 300000), why, n) &&
+	       set_int(conf, "api.version.request.timeout.ms", clamp(io_ms, 1, 300000), why, n) &&
+	       set(conf, "socket.keepalive.enable", "true", why, n) &&
+	       set(conf, "socket.nagle.disable", "true", why, n) &&
+	       /* A broker that restarts is found again within a second. */
+	       set(conf, "reconnect.backoff.ms", "100", why, n) &&
+	       set(conf, "reconnect.backoff.max.ms", "1000", why, n) &&
+	       set(conf, "topic.metadata.refresh.fast.interval.ms", "200", why, n) &&
+	       set(conf, "allow.auto.create.topics", "false", why, n) &&
+	       /* Idle connections are closed by brokers every day; that is no news. */
+	       set(conf, "log.connection.close", "false", why, n);
 }
 
 static bool
@@ -107,27 +112,28 @@ set_producing(rd_kafka_conf_t *conf, const struct kafka_options *o, size_t max_b
 	bool idempotent = o->acks == -1 && retries > 0;
 
 	return set_int(conf, "acks", o->acks, why, n) && set_int(conf, "retries", retries, why, n) &&
-		set(conf, "retry.backoff.ms", "100", why, n) &&
-		set(conf, "enable.idempotence", idempotent ? "true" : "false", why, n) &&
-		/*
+	       set(conf, "retry.backoff.ms", "100", why, n) &&
+	       set(conf, "enable.idempotence", idempotent ? "true" : "false", why, n) &&
+	       /*
 		 * The idempotent producer keeps order with up to five.  What it cannot keep safe, the first request to a
 		 * partition, kafka/gate.h sends alone.  A gap in its sequence ends this sink instead of being closed over.
 		 */
-		set(conf, "max.in.flight", idempotent ? "5" : "1", why, n) &&
-		set(conf, "enable.gapless.guarantee", idempotent ? "true" : "false", why, n) &&
-		/* No message times out by its age in the queue: a slow broker only means lag.  The sink watches progress. */
-		set(conf, "message.timeout.ms", "0", why, n) && set(conf, "request.timeout.ms", "10000", why, n) &&
-		/* Long enough for one request's worth of messages to be put in: kafka/gate.h gives no more than that at a time. */
-		set(conf, "linger.ms", "0.3", why, n) && set(conf, "compression.codec", o->compression, why, n) &&
-		set_int(conf, "queue.buffering.max.messages", KAFKA_QUEUE_MESSAGES, why, n) &&
-		set_int(conf, "queue.buffering.max.kbytes", queue_bytes / 1024, why, n) &&
-		set_int(conf, "message.max.bytes", message_bytes, why, n) &&
-		set_int(conf, "batch.size", clamp((int64_t)max_bytes, 1, KAFKA_REQUEST_BYTES), why, n);
+	       set(conf, "max.in.flight", idempotent ? "5" : "1", why, n) &&
+	       set(conf, "enable.gapless.guarantee", idempotent ? "true" : "false", why, n) &&
+	       /* No message times out by its age in the queue: a slow broker only means lag.  The sink watches progress. */
+	       set(conf, "message.timeout.ms", "0", why, n) && set(conf, "request.timeout.ms", "10000", why, n) &&
+	       /* Long enough for one request's worth of messages to be put in: kafka/gate.h gives no more than that at a time. */
+	       set(conf, "linger.ms", "0.3", why, n) && set(conf, "compression.codec", o->compression, why, n) &&
+	       set_int(conf, "queue.buffering.max.messages", KAFKA_QUEUE_MESSAGES, why, n) &&
+	       set_int(conf, "queue.buffering.max.kbytes", queue_bytes / 1024, why, n) &&
+	       set_int(conf, "message.max.bytes", message_bytes, why, n) &&
+	       set_int(conf, "batch.size", clamp((int64_t)max_bytes, 1, KAFKA_REQUEST_BYTES), why, n);
 }
 
 int
 kafka_client_open(struct kafka_client *c, const struct kafka_options *o, size_t max_bytes,
-	void (*report)(rd_kafka_t *rk, const rd_kafka_message_t *m, void *client), const char *object, struct ml_err *err)
+	void (*report)(rd_kafka_t *rk, const rd_kafka_message_t *m, void *client), const char *object,
+	struct ml_err *err)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	char why[256] = "";
@@ -147,7 +153,7 @@ kafka_client_open(struct kafka_client *c, const struct kafka_options *o, size_t 
 	if (report != NULL)
 		rd_kafka_conf_set_dr_msg_cb(conf, report);
 	ok = set_connection(conf, o, why, sizeof(why)) &&
-		(max_bytes == 0 || set_producing(conf, o, max_bytes, why, sizeof(why)));
+	     (max_bytes == 0 || set_producing(conf, o, max_bytes, why, sizeof(why)));
 	for (int i = 0; ok && i < o->n_security; i++)
 		if (!set(conf, o->security[i].name, o->security[i].value, why, sizeof(why))) {
 			/* librdkafka's text may repeat the value, which may be a secret. */

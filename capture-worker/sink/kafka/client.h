@@ -20,14 +20,14 @@
 
 struct kafka_client {
 	rd_kafka_t *rk;
-	char object[128];	/* for logs; a copy, since a thread left behind may still log */
-	void *arg;		/* the owner's, for its delivery reports */
+	char object[128]; /* for logs; a copy, since a thread left behind may still log */
+	void *arg;        /* the owner's, for its delivery reports */
 	/* Since when no broker is connected, monotonic; 0: some are.  Cleared by the owner when something went well. */
 	_Atomic uint64_t all_down_ms;
-	atomic_bool refused;	/* authentication or TLS failed: trying again would not help */
-	atomic_bool fatal;	/* the idempotent producer can no longer promise order */
+	atomic_bool refused; /* authentication or TLS failed: trying again would not help */
+	atomic_bool fatal;   /* the idempotent producer can no longer promise order */
 	pthread_mutex_t lock;
-	char last[320];		/* text of the newest error; under lock */
+	char last[320]; /* text of the newest error; under lock */
 };
 
 /*
@@ -36,7 +36,8 @@ struct kafka_client {
  * refuses, ErrKafkaNewProducer else.
  */
 int kafka_client_open(struct kafka_client *c, const struct kafka_options *o, size_t max_bytes,
-	void (*report)(rd_kafka_t *rk, const rd_kafka_message_t *m, void *client), const char *object, struct ml_err *err);
+	void (*report)(rd_kafka_t *rk, const rd_kafka_message_t *m, void *client), const char *object,
+	struct ml_err *err);
 /*
  * Waits until a broker has answered: ErrKafkaNewProducer when none did within the dial timeout, earlier when all refuse or
  * the credentials are wrong.  Serves callbacks meanwhile.

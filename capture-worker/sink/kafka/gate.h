@@ -29,20 +29,20 @@
 #define KAFKA_BROKER_SETS 4
 
 struct kafka_lane {
-	struct ml_list link;		/* of the gate's `ready` while it has messages and may give a set */
+	struct ml_list link; /* of the gate's `ready` while it has messages and may give a set */
 	rd_kafka_topic_t *rkt;
 	int32_t partition;
-	struct ml_msg *head, *tail;	/* waiting */
-	unsigned sets;			/* under way */
-	unsigned left[KAFKA_LANE_SETS];	/* messages of each not reported yet, the oldest first: reports come in order */
-	bool known;			/* the partition has acknowledged the first message */
+	struct ml_msg *head, *tail;     /* waiting */
+	unsigned sets;                  /* under way */
+	unsigned left[KAFKA_LANE_SETS]; /* messages of each not reported yet, the oldest first: reports come in order */
+	bool known;                     /* the partition has acknowledged the first message */
 };
 
 struct kafka_gate {
-	struct ml_list ready;		/* lanes to serve, the longest waiting first */
-	unsigned sets, max_sets;	/* under way, and how many may be */
-	size_t request_bytes;		/* of one set */
-	unsigned in_flight;		/* messages of all lanes */
+	struct ml_list ready;    /* lanes to serve, the longest waiting first */
+	unsigned sets, max_sets; /* under way, and how many may be */
+	size_t request_bytes;    /* of one set */
+	unsigned in_flight;      /* messages of all lanes */
 	rd_kafka_message_t out[KAFKA_GATE_MESSAGES];
 };
 

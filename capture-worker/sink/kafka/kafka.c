@@ -46,22 +46,22 @@
 
 /* What a delivery report belongs to. */
 struct ticket {
-	struct ml_list link;	/* batches: s->pending; under lock */
+	struct ml_list link; /* batches: s->pending; under lock */
 	struct kafka_sink *s;
-	struct ml_batch *b;	/* NULL: control messages, somebody waits for them */
+	struct ml_batch *b; /* NULL: control messages, somebody waits for them */
 	uint64_t seq;
-	size_t bytes;		/* batches: memory they hold */
-	atomic_uint left;	/* messages not reported yet, the not yet handed over included */
-	rd_kafka_resp_err_t err;	/* control messages: the first failure */
-	bool waited;		/* control messages: the waiter is still there; under lock */
+	size_t bytes;            /* batches: memory they hold */
+	atomic_uint left;        /* messages not reported yet, the not yet handed over included */
+	rd_kafka_resp_err_t err; /* control messages: the first failure */
+	bool waited;             /* control messages: the waiter is still there; under lock */
 };
 
 struct topic {
 	struct topic *next;
 	rd_kafka_topic_t *rkt;
-	struct ml_topic *t;	/* the dispatcher's; outlives the sink stage's calls.  t->sink points back here */
-	bool fixed;		/* partition-num was given for it */
-	struct kafka_lane **lanes;	/* by partition; under lock */
+	struct ml_topic *t;        /* the dispatcher's; outlives the sink stage's calls.  t->sink points back here */
+	bool fixed;                /* partition-num was given for it */
+	struct kafka_lane **lanes; /* by partition; under lock */
 	int n_lanes;
 };
 
@@ -76,16 +76,16 @@ struct kafka_sink {
 	atomic_bool stop;
 
 	pthread_mutex_t lock;
-	pthread_cond_t reported;	/* some reports came */
-	atomic_bool waiting;		/* somebody waits for `reported` */
-	struct topic *topics;		/* under lock */
-	struct ml_err error;		/* why failed; under lock */
+	pthread_cond_t reported; /* some reports came */
+	atomic_bool waiting;     /* somebody waits for `reported` */
+	struct topic *topics;    /* under lock */
+	struct ml_err error;     /* why failed; under lock */
 	atomic_bool failed;
 
-	struct kafka_gate gate;		/* under lock */
-	size_t queued_bytes;		/* of the batches in `pending`; under lock */
-	struct ml_list pending;		/* tickets of batches that are not durable, the oldest first; under lock */
-	atomic_uint batches;		/* their number */
+	struct kafka_gate gate; /* under lock */
+	size_t queued_bytes;    /* of the batches in `pending`; under lock */
+	struct ml_list pending; /* tickets of batches that are not durable, the oldest first; under lock */
+	atomic_uint batches;    /* their number */
 	/*
 	 * Since when the oldest of them is the oldest, monotonic.  Not the last acknowledgement: one partition without a
 	 * leader holds the checkpoint while all others go on.
@@ -93,9 +93,9 @@ struct kafka_sink {
 	_Atomic uint64_t progress_ms;
 	uint64_t refreshed_ms;
 	_Atomic uint64_t bytes_out, errors;
-	uint64_t acked_bytes;		/* the poller's own: told to bytes_out once a turn */
-	bool acked;			/* the poller's own: a message was acknowledged in this turn */
-	bool lane_free;			/* the poller's own: a lane was served in this turn */
+	uint64_t acked_bytes; /* the poller's own: told to bytes_out once a turn */
+	bool acked;           /* the poller's own: a message was acknowledged in this turn */
+	bool lane_free;       /* the poller's own: a lane was served in this turn */
 };
 
 static int
@@ -166,7 +166,8 @@ check_progress(struct kafka_sink *s, struct ml_err *err)
 		return kept_error(s, err);
 	if (atomic_load(&s->batches) == 0)
 		return 0;
-	if (now < (lost > progress ? lost : progress) + (uint64_t)(lost != 0 ? s->o.dial_ms : s->o.read_ms * (int64_t)tries))
+	if (now < (lost > progress ? lost : progress) +
+			  (uint64_t)(lost != 0 ? s->o.dial_ms : s->o.read_ms * (int64_t)tries))
 		return 0;
 	kafka_client_last(&s->client, text, sizeof(text), "no answer");
 	snprintf(why, sizeof(why), "not acknowledged for %llu ms: %s", (unsigned long long)(now - progress), text);
@@ -201,7 +202,7 @@ ticket_done(struct kafka_sink *s, struct ticket *k)
 		ml_list_remove(&k->link);
 		s->queued_bytes -= k->bytes;
 		pthread_mutex_unlock(&s->lock);
-		ml_batch_free(k->b);	/* k with it */
+		ml_batch_free(k->b); /* k with it */
 		if (!atomic_load(&s->failed))
 			s->env->durable(s->env->arg, seq);
 		atomic_fetch_sub(&s->batches, 1);
@@ -319,7 +320,8 @@ hand_over(struct kafka_sink *s, rd_kafka_topic_t *rkt, rd_kafka_message_t *out, 
 	int from = 0;
 
 	for (;;) {
-		int in = rd_kafka_produce_batch(rkt, 0, RD_KAFKA_MSG_F_PARTITION | RD_KAFKA_MSG_F_COPY, out + from, n - from);
+		int in = rd_kafka_produce_batch(
+			rkt, 0, RD_KAFKA_MSG_F_PARTITION | RD_KAFKA_MSG_F_COPY, out + from, n - from);
 		int i = from;
 
 		if (in == n - from)
@@ -585,7 +587,9 @@ open_topic(void *arg, struct ml_topic *t, struct ml_err *err)
 		return ML_ERR(err, ErrNoMemory, 0, "opening a topic");
 	rc = kafka_topic_find(&s->client, &s->o, t->name.s, &known->rkt, &count, err);
 	if (rc == 0)
-		rc = kafka_topic_make(&s->client, &s->o, t->name.s, s->limits.partitions, &known->rkt, &count, err) == 0 ? 1 : -1;
+		rc = kafka_topic_make(&s->client, &s->o, t->name.s, s->limits.partitions, &known->rkt, &count, err) == 0
+			     ? 1
+			     : -1;
 	if (rc < 0) {
 		free(known);
 		return -1;
@@ -612,7 +616,8 @@ refresh_topics(struct kafka_sink *s)
 	pthread_mutex_lock(&s->lock);
 	for (struct topic *t = s->topics; t != NULL; t = t->next)
 		for (int i = 0; i < md->topic_cnt && !t->fixed; i++)
-			if (md->topics[i].err == RD_KAFKA_RESP_ERR_NO_ERROR && strcmp(md->topics[i].topic, t->t->name.s) == 0 &&
+			if (md->topics[i].err == RD_KAFKA_RESP_ERR_NO_ERROR &&
+				strcmp(md->topics[i].topic, t->t->name.s) == 0 &&
 				md->topics[i].partition_cnt > atomic_load(&t->t->partitions)) {
 				ml_info(s->env->object, "topic has grown topic=%s partitions=%d", t->t->name.s,
 					md->topics[i].partition_cnt);
@@ -655,13 +660,13 @@ close_sink(struct ml_sink *base)
 	if (s == NULL)
 		return;
 	ML_ERR(&closed, ErrKafkaProducerClosed, 0);
-	keep_error(s, &closed);	/* no report of what is thrown away now says anything any more */
+	keep_error(s, &closed); /* no report of what is thrown away now says anything any more */
 	if (s->client.rk != NULL) {
 		uint64_t until = ml_now_ms() + CLOSE_REPORTS_MS;
 
 		if (s->poller_runs) {
-			rd_kafka_purge(s->client.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-				RD_KAFKA_PURGE_F_NON_BLOCKING);
+			rd_kafka_purge(s->client.rk,
+				RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
 			do {
 				pthread_mutex_lock(&s->lock);
 				gone = s->gate.in_flight == 0;
@@ -693,7 +698,7 @@ close_sink(struct ml_sink *base)
 	}
 	kafka_options_fini(&s->o);
 	if (!gone)
-		return;	/* a thread of librdkafka may still look at it; the worker ends soon */
+		return; /* a thread of librdkafka may still look at it; the worker ends soon */
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->reported);
 	free(s);
@@ -710,7 +715,9 @@ look_around(struct kafka_sink *s, struct ml_err *err)
 		return ML_ERR(err, ErrNoMemory, 0, "opening the kafka sink");
 	rc = kafka_client_open(probe, &s->o, 0, NULL, s->env->object, err);
 	if (rc == 0) {
-		rc = kafka_client_wait(probe, &s->o, err) != 0 || kafka_start_checks(probe, &s->o, &s->limits, err) != 0 ? -1 : 0;
+		rc = kafka_client_wait(probe, &s->o, err) != 0 || kafka_start_checks(probe, &s->o, &s->limits, err) != 0
+			     ? -1
+			     : 0;
 		if (!kafka_client_close(probe, CLOSE_THREADS_MS))
 			return rc;
 	}
@@ -759,13 +766,15 @@ open_sink(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *er
 		return -1;
 	}
 	/* A little less than librdkafka's own limit of a request, so that it need not make two of it. */
-	s->gate.request_bytes = (s->limits.max_message_bytes < KAFKA_REQUEST_BYTES ? s->limits.max_message_bytes :
-										      KAFKA_REQUEST_BYTES) / 16 * 15;
+	s->gate.request_bytes = (s->limits.max_message_bytes < KAFKA_REQUEST_BYTES ? s->limits.max_message_bytes
+										   : KAFKA_REQUEST_BYTES) /
+				16 * 15;
 	s->gate.max_sets = KAFKA_BROKER_SETS * broker_count(s);
 	rc = pthread_create(&s->poller, NULL, poller_main, s);
 	if (rc != 0) {
 		close_sink(&s->base);
-		return ML_ERRF(err, ErrKafkaNewProducer, rc, "new kafka producer: cannot start a thread: %s", strerror(rc));
+		return ML_ERRF(
+			err, ErrKafkaNewProducer, rc, "new kafka producer: cannot start a thread: %s", strerror(rc));
 	}
 	s->poller_runs = true;
 	pthread_setname_np(s->poller, "kafka-reports");

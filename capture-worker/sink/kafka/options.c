@@ -11,26 +11,57 @@
 #include "common/run/log.h"
 #include "common/text/uri.h"
 
-#define MAX_MESSAGE_BYTES 10485760	/* default of max-message-bytes */
-#define TIMEOUT_MS 10000		/* default of the three timeouts */
-#define TIMEOUT_MAX_MS 300000		/* librdkafka's largest socket timeout */
+#define MAX_MESSAGE_BYTES 10485760 /* default of max-message-bytes */
+#define TIMEOUT_MS 10000           /* default of the three timeouts */
+#define TIMEOUT_MAX_MS 300000      /* librdkafka's largest socket timeout */
 
 /* Keys a kafka sink URI may hold, those of the encoders included. */
 static const char *const known[] = {
-	"protocol", "transaction-atomicity", "partition-num", "replication-factor", "kafka-version", "max-message-bytes",
-	"max-retry", "max-batch-size", "compression", "kafka-client-id", "auto-create-topic", "dial-timeout", "write-timeout",
-	"read-timeout", "required-acks", "enable-tls", "ca", "cert", "key", "insecure-skip-verify", "sasl-user",
-	"sasl-password", "sasl-mechanism", "sasl-gssapi-auth-type", "sasl-gssapi-keytab-path",
-	"sasl-gssapi-kerberos-config-path", "sasl-gssapi-service-name", "sasl-gssapi-user", "sasl-gssapi-password",
-	"sasl-gssapi-realm", "sasl-gssapi-disable-pafxfast", "enable-tidb-extension", "only-output-updated-columns",
-	"content-compatible", "avro-decimal-handling-mode", "avro-bigint-unsigned-handling-mode", "avro-enable-watermark",
+	"protocol",
+	"transaction-atomicity",
+	"partition-num",
+	"replication-factor",
+	"kafka-version",
+	"max-message-bytes",
+	"max-retry",
+	"max-batch-size",
+	"compression",
+	"kafka-client-id",
+	"auto-create-topic",
+	"dial-timeout",
+	"write-timeout",
+	"read-timeout",
+	"required-acks",
+	"enable-tls",
+	"ca",
+	"cert",
+	"key",
+	"insecure-skip-verify",
+	"sasl-user",
+	"sasl-password",
+	"sasl-mechanism",
+	"sasl-gssapi-auth-type",
+	"sasl-gssapi-keytab-path",
+	"sasl-gssapi-kerberos-config-path",
+	"sasl-gssapi-service-name",
+	"sasl-gssapi-user",
+	"sasl-gssapi-password",
+	"sasl-gssapi-realm",
+	"sasl-gssapi-disable-pafxfast",
+	"enable-tidb-extension",
+	"only-output-updated-columns",
+	"content-compatible",
+	"avro-decimal-handling-mode",
+	"avro-bigint-unsigned-handling-mode",
+	"avro-enable-watermark",
 	NULL,
 };
 
 bool
 kafka_client_id_valid(const char *id)
 {
-	return id[0] != '\0' && id[strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")] == '\0';
+	return id[0] != '\0' &&
+	       id[strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")] == '\0';
 }
 
 static char *
@@ -120,7 +151,8 @@ read_numbers(struct kafka_options *o, const struct ml_settings *st, struct ml_er
 	if (ml_settings_int(st, "max-message-bytes", &o->max_message_bytes, err) < 0)
 		return -1;
 	if (o->max_message_bytes <= 0 || o->max_message_bytes > 1000000000)
-		return ML_ERR(err, ErrKafkaInvalidConfig, 0, "max-message-bytes must be above 0 and at most 1000000000");
+		return ML_ERR(
+			err, ErrKafkaInvalidConfig, 0, "max-message-bytes must be above 0 and at most 1000000000");
 	if (ml_settings_int(st, "required-acks", &acks, err) < 0)
 		return -1;
 	if (acks < -1 || acks > 1) {
@@ -180,7 +212,8 @@ read_tls(struct kafka_options *o, const struct ml_settings *st, struct ml_err *e
 	int given, n;
 
 	if (ml_settings_str(st, "ca", &ca, err) < 0 || ml_settings_str(st, "cert", &cert, err) < 0 ||
-		ml_settings_str(st, "key", &key, err) < 0 || (given = ml_settings_bool(st, "enable-tls", &tls, err)) < 0 ||
+		ml_settings_str(st, "key", &key, err) < 0 ||
+		(given = ml_settings_bool(st, "enable-tls", &tls, err)) < 0 ||
 		ml_settings_bool(st, "insecure-skip-verify", &o->skip_verify, err) < 0)
 		return -1;
 	n = (ca[0] != '\0') + (cert[0] != '\0') + (key[0] != '\0');
@@ -266,7 +299,9 @@ from_base64(const char *s)
 		abort();
 	while (pad < 2 && n > (size_t)pad && s[n - 1 - (size_t)pad] == '=')
 		pad++;
-	len = n % 4 == 0 && n > 0 && n < 65536 && strpbrk(s, " \t\r\n") == NULL ? EVP_DecodeBlock(out, (const unsigned char *)s, (int)n) : -1;
+	len = n % 4 == 0 && n > 0 && n < 65536 && strpbrk(s, " \t\r\n") == NULL
+		      ? EVP_DecodeBlock(out, (const unsigned char *)s, (int)n)
+		      : -1;
 	if (len < pad) {
 		free(out);
 		return NULL;
@@ -279,7 +314,10 @@ static int
 read_oauth(struct kafka_options *o, const struct ml_settings *st, bool chosen, struct ml_err *err)
 {
 	static const char *const keys[] = {
-		"sasl-oauth-client-id", "sasl-oauth-client-secret", "sasl-oauth-token-url", "sasl-oauth-grant-type",
+		"sasl-oauth-client-id",
+		"sasl-oauth-client-secret",
+		"sasl-oauth-token-url",
+		"sasl-oauth-grant-type",
 		"sasl-oauth-audience",
 	};
 	const char *v[5] = { "", "", "", "", "" };
@@ -295,15 +333,16 @@ read_oauth(struct kafka_options *o, const struct ml_settings *st, bool chosen, s
 		struct ml_settings file = *st;
 		struct ml_uri none = { 0 };
 
-		file.uri = &none;	/* these have no URI keys */
+		file.uri = &none; /* these have no URI keys */
 		rc = ml_settings_str(&file, keys[i], &v[i], err);
 		if (rc < 0)
 			return -1;
 		any |= rc == 1 && v[i][0] != '\0';
 	}
 	if (!chosen)
-		return any ? ML_ERR(err, ErrKafkaInvalidConfig, 0, "OAuth settings are given, but sasl-mechanism is not oauthbearer") :
-			     0;
+		return any ? ML_ERR(err, ErrKafkaInvalidConfig, 0,
+				     "OAuth settings are given, but sasl-mechanism is not oauthbearer")
+			   : 0;
 	for (size_t i = 0; i < 3; i++)
 		if (v[i][0] == '\0')
 			return ML_ERRF(err, ErrKafkaInvalidConfig, 0, "kafka config invalid: %s is empty", keys[i]);
@@ -340,7 +379,8 @@ read_sasl(struct kafka_options *o, const struct ml_settings *st, struct ml_err *
 	const char *mechanism = "", *user = "", *password = "";
 	size_t i = 0;
 
-	if (ml_settings_str(st, "sasl-mechanism", &mechanism, err) < 0 || ml_settings_str(st, "sasl-user", &user, err) < 0 ||
+	if (ml_settings_str(st, "sasl-mechanism", &mechanism, err) < 0 ||
+		ml_settings_str(st, "sasl-user", &user, err) < 0 ||
 		ml_settings_str(st, "sasl-password", &password, err) < 0)
 		return -1;
 	if (mechanism[0] != '\0') {

@@ -33,8 +33,8 @@ kafka_topic_find(struct kafka_client *c, const struct kafka_options *o, const ch
 	rd_kafka_resp_err_t rc = RD_KAFKA_RESP_ERR_NO_ERROR;
 
 	if (t == NULL)
-		return ML_ERRF(err, ErrKafkaNewProducer, rd_kafka_last_error(), "new kafka producer: topic %.249s: %s", name,
-			rd_kafka_err2str(rd_kafka_last_error()));
+		return ML_ERRF(err, ErrKafkaNewProducer, rd_kafka_last_error(), "new kafka producer: topic %.249s: %s",
+			name, rd_kafka_err2str(rd_kafka_last_error()));
 	for (int i = 0; i < QUERY_TRIES; i++) {
 		const struct rd_kafka_metadata *md = NULL;
 		int n = 0;
@@ -64,7 +64,8 @@ kafka_topic_find(struct kafka_client *c, const struct kafka_options *o, const ch
 		pause_ms(VISIBLE_PAUSE_MS);
 	}
 	rd_kafka_topic_destroy(t);
-	return ML_ERRF(err, ErrKafkaNewProducer, rc, "new kafka producer: topic %.249s: %s", name, rd_kafka_err2str(rc));
+	return ML_ERRF(
+		err, ErrKafkaNewProducer, rc, "new kafka producer: topic %.249s: %s", name, rd_kafka_err2str(rc));
 }
 
 /* Asks the cluster to create the topic; "already exists" is a success. */
@@ -117,8 +118,8 @@ kafka_topic_make(struct kafka_client *c, const struct kafka_options *o, const ch
 	rd_kafka_topic_t **rkt, int *count, struct ml_err *err)
 {
 	if (!o->auto_create)
-		return ML_ERRF(err, ErrKafkaInvalidConfig, 0, "kafka config invalid: `auto-create-topic` is false, and %s not found",
-			name);
+		return ML_ERRF(err, ErrKafkaInvalidConfig, 0,
+			"kafka config invalid: `auto-create-topic` is false, and %s not found", name);
 	if (create(c, o, name, partitions, err) != 0)
 		return -1;
 	ml_info(c->object, "created a topic topic=%s partitions=%d replication_factor=%d", name, partitions,
@@ -130,7 +131,8 @@ kafka_topic_make(struct kafka_client *c, const struct kafka_options *o, const ch
 			return 0;
 		pause_ms(VISIBLE_PAUSE_MS);
 	}
-	return ML_ERRF(err, ErrKafkaCreateTopic, 0, "kafka create topic failed: %s was created but is not visible", name);
+	return ML_ERRF(
+		err, ErrKafkaCreateTopic, 0, "kafka create topic failed: %s was created but is not visible", name);
 }
 
 /* The two settings the checks look at; -1: not visible. */
@@ -145,7 +147,8 @@ read_entries(const rd_kafka_ConfigResource_t *res, struct settings *s)
 	const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(res, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		const char *name = rd_kafka_ConfigEntry_name(entries[i]), *value = rd_kafka_ConfigEntry_value(entries[i]);
+		const char *name = rd_kafka_ConfigEntry_name(entries[i]),
+			   *value = rd_kafka_ConfigEntry_value(entries[i]);
 
 		if (value == NULL)
 			continue;
@@ -158,7 +161,8 @@ read_entries(const rd_kafka_ConfigResource_t *res, struct settings *s)
 
 /* Describes a topic or a broker; the error's text in why. */
 static rd_kafka_resp_err_t
-describe(struct kafka_client *c, rd_kafka_ResourceType_t type, const char *name, struct settings *s, char *why, size_t size)
+describe(struct kafka_client *c, rd_kafka_ResourceType_t type, const char *name, struct settings *s, char *why,
+	size_t size)
 {
 	rd_kafka_ConfigResource_t *res = rd_kafka_ConfigResource_new(type, name);
 	rd_kafka_AdminOptions_t *opt = rd_kafka_AdminOptions_new(c->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
@@ -176,8 +180,9 @@ describe(struct kafka_client *c, rd_kafka_ResourceType_t type, const char *name,
 		size_t n = 0;
 
 		rc = rd_kafka_event_error(ev);
-		snprintf(why, size, "%s", rd_kafka_event_error_string(ev) != NULL ? rd_kafka_event_error_string(ev) :
-										   rd_kafka_err2str(rc));
+		snprintf(why, size, "%s",
+			rd_kafka_event_error_string(ev) != NULL ? rd_kafka_event_error_string(ev)
+								: rd_kafka_err2str(rc));
 		if (rc == RD_KAFKA_RESP_ERR_NO_ERROR && r != NULL) {
 			const rd_kafka_ConfigResource_t **all = rd_kafka_DescribeConfigs_result_resources(r, &n);
 
@@ -200,12 +205,14 @@ describe(struct kafka_client *c, rd_kafka_ResourceType_t type, const char *name,
 static bool
 not_allowed(rd_kafka_resp_err_t rc)
 {
-	return rc == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || rc == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+	return rc == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+	       rc == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
 }
 
 /* Settings of the topic, and of the controller's broker for what the topic does not tell. */
 static int
-find_settings(struct kafka_client *c, const struct kafka_options *o, bool exists, struct settings *s, struct ml_err *err)
+find_settings(
+	struct kafka_client *c, const struct kafka_options *o, bool exists, struct settings *s, struct ml_err *err)
 {
 	struct settings broker = { -1, -1 };
 	rd_kafka_resp_err_t rc;
@@ -215,7 +222,8 @@ find_settings(struct kafka_client *c, const struct kafka_options *o, bool exists
 	if (exists) {
 		rc = describe(c, RD_KAFKA_RESOURCE_TOPIC, o->topic, s, why, sizeof(why));
 		if (rc != RD_KAFKA_RESP_ERR_NO_ERROR && !not_allowed(rc))
-			return ML_ERRF(err, ErrKafkaNewProducer, rc, "new kafka producer: settings of topic %s: %s", o->topic, why);
+			return ML_ERRF(err, ErrKafkaNewProducer, rc, "new kafka producer: settings of topic %s: %s",
+				o->topic, why);
 		if (s->min_isr >= 0 && s->max_bytes >= 0)
 			return 0;
 	}
@@ -245,7 +253,8 @@ kafka_start_checks(struct kafka_client *c, const struct kafka_options *o, struct
 		return -1;
 	if (o->acks == -1) {
 		if (s.min_isr < 0)
-			ml_warn(c->object, "min.insync.replicas is not visible, so replication-factor cannot be checked");
+			ml_warn(c->object,
+				"min.insync.replicas is not visible, so replication-factor cannot be checked");
 		else if (o->replication < s.min_isr)
 			return ML_ERRF(err, ErrKafkaInvalidConfig, 0,
 				"kafka config invalid: `replication-factor` %d is smaller than the `min.insync.replicas` %lld of topic %s; set replication-factor to at least that",
@@ -253,10 +262,12 @@ kafka_start_checks(struct kafka_client *c, const struct kafka_options *o, struct
 	}
 	l->max_message_bytes = (size_t)o->max_message_bytes;
 	if (s.max_bytes < 0 && !exists)
-		return ML_ERRF(err, ErrKafkaNewProducer, 0, "new kafka producer: message.max.bytes of the broker is not visible");
+		return ML_ERRF(err, ErrKafkaNewProducer, 0,
+			"new kafka producer: message.max.bytes of the broker is not visible");
 	if (s.max_bytes >= 0 && o->max_message_bytes > s.max_bytes - GROWTH_BYTES) {
 		if (s.max_bytes <= GROWTH_BYTES)
-			return ML_ERRF(err, ErrKafkaInvalidConfig, 0, "kafka config invalid: the broker takes messages of %lld bytes only",
+			return ML_ERRF(err, ErrKafkaInvalidConfig, 0,
+				"kafka config invalid: the broker takes messages of %lld bytes only",
 				(long long)s.max_bytes);
 		l->max_message_bytes = (size_t)(s.max_bytes - GROWTH_BYTES);
 		ml_warn(c->object, "max-message-bytes is lowered to what the topic takes given=%lld used=%zu",
@@ -274,11 +285,13 @@ kafka_start_checks(struct kafka_client *c, const struct kafka_options *o, struct
 	}
 	if (l->partitions > count) {
 		ML_ERRF(err, ErrKafkaInvalidPartitionNum, 0,
-			"the number of partition (%d) specified in sink-uri is more than that of actual topic (%d)", l->partitions, count);
+			"the number of partition (%d) specified in sink-uri is more than that of actual topic (%d)",
+			l->partitions, count);
 		return ml_err_wrap(err, ML_ErrKafkaInvalidConfig, "kafka config invalid");
 	}
 	if (l->partitions < count)
-		ml_warn(c->object, "partition-num is smaller than the topic's count, the rest stays unused used=%d topic=%d",
+		ml_warn(c->object,
+			"partition-num is smaller than the topic's count, the rest stays unused used=%d topic=%d",
 			l->partitions, count);
 	return 0;
 }

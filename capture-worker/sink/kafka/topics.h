@@ -5,8 +5,8 @@
 
 /* What the start-up checks found out. */
 struct kafka_limits {
-	int partitions;		/* of the default topic: those to use */
-	size_t max_message_bytes;	/* effective */
+	int partitions;           /* of the default topic: those to use */
+	size_t max_message_bytes; /* effective */
 };
 
 /*
@@ -19,5 +19,6 @@ int kafka_topic_find(struct kafka_client *c, const struct kafka_options *o, cons
 int kafka_topic_make(struct kafka_client *c, const struct kafka_options *o, const char *name, int partitions,
 	rd_kafka_topic_t **rkt, int *count, struct ml_err *err);
 /* The checks of sinks.md 6.2 on a connected client, then creates the default topic if it is missing. */
-int kafka_start_checks(struct kafka_client *c, const struct kafka_options *o, struct kafka_limits *l, struct ml_err *err);
+int kafka_start_checks(
+	struct kafka_client *c, const struct kafka_options *o, struct kafka_limits *l, struct ml_err *err);
 #endif

@@ -22,10 +22,10 @@ struct cleanup {
 	uint32_t days;
 	const struct ml_tz *tz;
 	char *object;
-	int64_t next_s;		/* local second of the next run */
+	int64_t next_s; /* local second of the next run */
 	pthread_t thread;
-	bool started;		/* the thread was, and has not been joined */
-	char before[16];	/* of the run that goes on */
+	bool started;    /* the thread was, and has not been joined */
+	char before[16]; /* of the run that goes on */
 	atomic_bool going, stop;
 };
 
@@ -40,7 +40,7 @@ static void
 note(struct run *r, int e)
 {
 	if (e == ENOENT)
-		return;		/* somebody else was faster */
+		return; /* somebody else was faster */
 	if (r->failed++ == 0)
 		r->first_errno = e;
 }
@@ -201,7 +201,8 @@ thread_main(void *arg)
 
 	c->store->ops->expire(c->store, c->before, &c->stop, &x);
 	if (x.failed > 0)
-		ml_warn(c->object, "old files could not all be removed before=%s removed=%" PRIu64 " failed=%" PRIu64 " error=%s",
+		ml_warn(c->object,
+			"old files could not all be removed before=%s removed=%" PRIu64 " failed=%" PRIu64 " error=%s",
 			c->before, x.removed, x.failed, x.why);
 	else
 		ml_info(c->object, "old files removed before=%s removed=%" PRIu64, c->before, x.removed);
@@ -274,7 +275,7 @@ cleanup_free(struct cleanup *c)
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += JOIN_MAX_S;
 	if (c->started && pthread_timedjoin_np(c->thread, NULL, &until) != 0) {
-		pthread_detach(c->thread);	/* stuck in the file system */
+		pthread_detach(c->thread); /* stuck in the file system */
 		return false;
 	}
 	free(c->object);

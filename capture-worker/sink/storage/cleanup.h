@@ -16,7 +16,8 @@
 struct cleanup;
 
 /* NULL when the options do not ask for it.  o and tz must outlive it; wall_ms: now. */
-struct cleanup *cleanup_new(const struct storage_options *o, const struct ml_tz *tz, const char *object, uint64_t wall_ms);
+struct cleanup *cleanup_new(
+	const struct storage_options *o, const struct ml_tz *tz, const char *object, uint64_t wall_ms);
 /*
  * Starts a run if one is due at wall_ms and none is going on; NULL is fine.  checkpoint: the last one that was written to the
  * metadata file; with 0 nothing is removed.

@@ -12,7 +12,7 @@
 static const struct field {
 	const char *wrong;
 	unsigned min, max;
-	const char *names;	/* three letters each, from min on */
+	const char *names; /* three letters each, from min on */
 } fields[] = {
 	{ "the second is not a list of numbers, ranges or steps within 0 to 59", 0, 59, "" },
 	{ "the minute is not a list of numbers, ranges or steps within 0 to 59", 0, 59, "" },
@@ -112,8 +112,14 @@ cron_parse(struct cron *c, const char *spec)
 	}
 	if (*p != '\0')
 		return "there are more than six fields";
-	*c = (struct cron){ .second = bits[0], .minute = bits[1], .hour = (uint32_t)bits[2], .day = (uint32_t)bits[3],
-		.month = (uint32_t)bits[4], .weekday = (uint32_t)bits[5], .any_day = star[3], .any_weekday = star[5] };
+	*c = (struct cron){ .second = bits[0],
+		.minute = bits[1],
+		.hour = (uint32_t)bits[2],
+		.day = (uint32_t)bits[3],
+		.month = (uint32_t)bits[4],
+		.weekday = (uint32_t)bits[5],
+		.any_day = star[3],
+		.any_weekday = star[5] };
 	return NULL;
 }
 

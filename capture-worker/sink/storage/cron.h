@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 struct cron {
-	uint64_t second, minute;	/* one bit for each that matches */
-	uint32_t hour, day, month, weekday;	/* day and month from bit 1, Sunday is bit 0 */
-	bool any_day, any_weekday;	/* the field is a star: the other one decides alone */
+	uint64_t second, minute;            /* one bit for each that matches */
+	uint32_t hour, day, month, weekday; /* day and month from bit 1, Sunday is bit 0 */
+	bool any_day, any_weekday;          /* the field is a star: the other one decides alone */
 };
 
 /*

@@ -40,7 +40,7 @@ disk_sync_dir(const char *path, struct ml_err *err)
 
 	if (fd < 0)
 		return failed(path, errno, err);
-	rc = fsync(fd) == 0 || errno == EINVAL ? 0 : failed(path, errno, err);	/* EINVAL: a file system without it */
+	rc = fsync(fd) == 0 || errno == EINVAL ? 0 : failed(path, errno, err); /* EINVAL: a file system without it */
 	close(fd);
 	return rc;
 }
@@ -87,8 +87,8 @@ disk_tmp_name(char *out, size_t size, const char *name)
 		abort();
 	r[6] = (uint8_t)((r[6] & 0x0f) | 0x40);
 	r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
-	snprintf(out, size, "%s.tmp.%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", name, r[0], r[1], r[2],
-		r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
+	snprintf(out, size, "%s.tmp.%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", name, r[0],
+		r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
 }
 
 int

@@ -12,8 +12,16 @@
 #define EXPIRE_DAYS_MAX 100000
 
 static const char *const known[] = {
-	"protocol", "transaction-atomicity", "worker-count", "flush-interval", "file-size", "flush-concurrency", "enable-tidb-extension",
-	"only-output-updated-columns", "content-compatible", NULL,
+	"protocol",
+	"transaction-atomicity",
+	"worker-count",
+	"flush-interval",
+	"file-size",
+	"flush-concurrency",
+	"enable-tidb-extension",
+	"only-output-updated-columns",
+	"content-compatible",
+	NULL,
 };
 
 static int64_t
@@ -22,7 +30,8 @@ clamped(int64_t v, int64_t lo, int64_t hi, const char *name, const char *object)
 	int64_t c = v < lo ? lo : v > hi ? hi : v;
 
 	if (c != v)
-		ml_warn(object, "%s is out of range, the bound is used given=%lld used=%lld", name, (long long)v, (long long)c);
+		ml_warn(object, "%s is out of range, the bound is used given=%lld used=%lld", name, (long long)v,
+			(long long)c);
 	return c;
 }
 
@@ -57,7 +66,8 @@ read_expiration(struct storage_options *o, const struct ml_settings *st, const c
 		return -1;
 	why = cron_parse(&o->cleanup_cron, spec[0] != '\0' ? spec : "0 0 2 * * *");
 	if (why != NULL)
-		return ML_ERRF(err, ErrStorageSinkInvalidConfig, 0, "storage sink config invalid: file-cleanup-cron-spec: %s", why);
+		return ML_ERRF(err, ErrStorageSinkInvalidConfig, 0,
+			"storage sink config invalid: file-cleanup-cron-spec: %s", why);
 	o->expire_days = days <= 0 ? 0 : days > EXPIRE_DAYS_MAX ? EXPIRE_DAYS_MAX : (uint32_t)days;
 	if (o->expire_days > 0 && o->date != STORAGE_DATE_DAY)
 		ml_warn(object, "file-expiration-days has no effect without date-separator day: old files stay");

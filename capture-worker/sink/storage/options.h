@@ -11,15 +11,15 @@
 enum storage_date { STORAGE_DATE_NONE, STORAGE_DATE_YEAR, STORAGE_DATE_MONTH, STORAGE_DATE_DAY };
 
 struct storage_options {
-	struct store *store;	/* made, not tried */
-	char ext[8];		/* ".json" or ".csv" */
+	struct store *store; /* made, not tried */
+	char ext[8];         /* ".json" or ".csv" */
 	uint64_t file_bytes;
 	uint32_t flush_ms;
 	uint32_t workers;
 	enum storage_date date;
-	int index_width;	/* digits of a file's number */
+	int index_width; /* digits of a file's number */
 	bool column_id;
-	uint32_t expire_days;	/* 0: files stay; otherwise only with dates by day */
+	uint32_t expire_days; /* 0: files stay; otherwise only with dates by day */
 	struct cron cleanup_cron;
 };
 

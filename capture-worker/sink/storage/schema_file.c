@@ -240,8 +240,8 @@ schema_file_parse_name(const char *name, ml_ts *version, uint32_t *checksum)
 	int end = 0;
 	uint64_t v, c;
 
-	if (sscanf(name, "schema_%20" SCNu64 "_%10" SCNu64 ".json%n", &v, &c, &end) != 2 || end == 0 || name[end] != '\0' ||
-		c > UINT32_MAX)
+	if (sscanf(name, "schema_%20" SCNu64 "_%10" SCNu64 ".json%n", &v, &c, &end) != 2 || end == 0 ||
+		name[end] != '\0' || c > UINT32_MAX)
 		return false;
 	*version = v;
 	*checksum = (uint32_t)c;

@@ -8,11 +8,11 @@
 #include "common/base/buf.h"
 
 struct schema_file {
-	const char *db, *table;		/* table "": of the database */
+	const char *db, *table; /* table "": of the database */
 	size_t db_len, table_len;
-	const struct ml_schema *schema;	/* its columns; NULL: none */
+	const struct ml_schema *schema; /* its columns; NULL: none */
 	ml_ts version;
-	const char *query;	/* "" and 0 when data, not a DDL, made the file */
+	const char *query; /* "" and 0 when data, not a DDL, made the file */
 	size_t query_len;
 	int type;
 	bool column_id;

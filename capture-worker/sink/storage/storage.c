@@ -33,7 +33,7 @@
 
 /* Which directory a definition's rows go to; open addressing by the schema's address. */
 struct known {
-	struct ml_schema *schema;	/* referenced, so that the address stays its own; NULL: free */
+	struct ml_schema *schema; /* referenced, so that the address stays its own; NULL: free */
 	struct data_dir *dir;
 };
 
@@ -43,11 +43,11 @@ struct storage {
 	struct storage_options o;
 	struct ml_tz *tz;
 	struct writer *writer;
-	struct cleanup *cleanup;	/* NULL: files stay */
+	struct cleanup *cleanup; /* NULL: files stay */
 	struct known *known;
-	size_t n_known, cap_known;	/* cap: a power of two */
-	ml_ts written_ts;		/* in the metadata file; never goes back */
-	ml_ts waiting_ts;		/* newer, and too early to write */
+	size_t n_known, cap_known; /* cap: a power of two */
+	ml_ts written_ts;          /* in the metadata file; never goes back */
+	ml_ts waiting_ts;          /* newer, and too early to write */
 	uint64_t written_ms;
 };
 
@@ -99,7 +99,7 @@ struct search {
 	const char *dir;
 	uint32_t sum;
 	bool found, others;
-	ml_ts version;	/* the highest of those found */
+	ml_ts version; /* the highest of those found */
 };
 
 static int
@@ -112,8 +112,8 @@ search_name(void *arg, const char *name, struct ml_err *err)
 	if (strncmp(name, "schema_", 7) != 0)
 		return 0;
 	if (!schema_file_parse_name(name, &v, &sum))
-		return ML_ERRF(err, ErrInternalCheckFailed, 0, "internal check failed, invalid schema file name %s/%.200s", h->dir,
-			name);
+		return ML_ERRF(err, ErrInternalCheckFailed, 0,
+			"internal check failed, invalid schema file name %s/%.200s", h->dir, name);
 	if (sum != h->sum) {
 		h->others = true;
 	} else if (!h->found || v > h->version) {
@@ -128,7 +128,8 @@ search_name(void *arg, const char *name, struct ml_err *err)
  * *others: there are schema files of other definitions.
  */
 static int
-find_version(struct storage *s, const char *meta, ml_ts own, uint32_t sum, ml_ts *version, bool *others, struct ml_err *err)
+find_version(
+	struct storage *s, const char *meta, ml_ts own, uint32_t sum, ml_ts *version, bool *others, struct ml_err *err)
 {
 	struct search h = { .dir = meta, .sum = sum };
 	char name[64], path[STORE_PATH_MAX];
@@ -183,7 +184,8 @@ find_dir(struct storage *s, struct ml_schema *schema, struct ml_err *err)
 	rc = find_version(s, path.data, schema->version, sum, &version, &others, err);
 	if (rc == 0) {
 		if (others)
-			ml_warn(s->env->object, "no schema file describes this definition, one is written table=%s version=%" PRIu64,
+			ml_warn(s->env->object,
+				"no schema file describes this definition, one is written table=%s version=%" PRIu64,
 				schema->qname.s, schema->version);
 		rc = put_schema_file(s, &f, sum, err) == 0 ? 1 : -1;
 	}
@@ -394,7 +396,7 @@ close_sink(struct ml_sink *base)
 	free_now = writer_free(s->writer);
 	free_now = cleanup_free(s->cleanup) && free_now;
 	if (!free_now)
-		return;	/* a thread is stuck in the file system and still uses all this; the worker ends soon */
+		return; /* a thread is stuck in the file system and still uses all this; the worker ends soon */
 	forget_all(s);
 	ml_tz_free(s->tz);
 	storage_options_fini(&s->o);

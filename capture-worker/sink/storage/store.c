@@ -78,7 +78,7 @@ store_next_index(struct store *s, const char *dir, const char *ext, uint64_t *ne
 	if (name[0] == '\0') {
 		rc = 0;
 	} else if (strncmp(name, "CDC", 3) != 0 || strspn(name + 3, "0123456789") < 6 ||
-		((n = strtoull(name + 3, &end, 10)) == UINT64_MAX || errno != 0 || strcmp(end, ext) != 0)) {
+		   ((n = strtoull(name + 3, &end, 10)) == UINT64_MAX || errno != 0 || strcmp(end, ext) != 0)) {
 		rc = ML_ERR(err, ErrStorageSinkInvalidFileName, 0, name);
 	} else {
 		snprintf(path, sizeof(path), "%s/%s", dir, name);
@@ -139,7 +139,7 @@ int
 spool_append(struct spool *f, const char *p, size_t n, struct ml_err *err)
 {
 	if (f->fd < 0)
-		return 0;	/* the store keeps nothing */
+		return 0; /* the store keeps nothing */
 	return disk_write(f->fd, p, n) == 0 ? 0 : spool_error(f, err);
 }
 

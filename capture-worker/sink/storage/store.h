@@ -24,9 +24,9 @@
 struct store_ops;
 
 struct store {
-	const struct store_ops *ops;	/* first member of each store's own struct */
-	char *name;			/* for logs and errors: "/folder", "s3://bucket/prefix" */
-	_Atomic uint64_t moved;		/* grows with every piece of work done, so that slow can be told from stuck */
+	const struct store_ops *ops; /* first member of each store's own struct */
+	char *name;                  /* for logs and errors: "/folder", "s3://bucket/prefix" */
+	_Atomic uint64_t moved;      /* grows with every piece of work done, so that slow can be told from stuck */
 };
 
 /*
@@ -34,28 +34,29 @@ struct store {
  * store's only while it is in `settle` and `place`.
  */
 struct spool {
-	char *tmp;		/* path of the temporary file; NULL: nothing on disk */
-	int fd;			/* of it; -1: not open */
-	char *buf;		/* what comes behind the temporary file's content */
+	char *tmp; /* path of the temporary file; NULL: nothing on disk */
+	int fd;    /* of it; -1: not open */
+	char *buf; /* what comes behind the temporary file's content */
 	size_t len, cap;
-	uint64_t bytes;		/* all of it */
+	uint64_t bytes; /* all of it */
 };
 
 struct store_expired {
-	uint64_t removed, failed;	/* files */
-	char why[256];			/* of the first that could not be removed */
+	uint64_t removed, failed; /* files */
+	char why[256];            /* of the first that could not be removed */
 };
 
 /* name: of a file in the directory that is listed.  -1 ends the listing with err. */
 typedef int store_list_fn(void *arg, const char *name, struct ml_err *err);
 
 struct store_ops {
-	const char *schemes[3];		/* of the sink uri */
-	const char *const *keys;	/* of the sink uri, lower case with '-', NULL at the end; NULL: none of its own */
-	unsigned threads;		/* calls at a time that still make it faster */
-	bool discards;			/* keeps nothing: data need not be collected */
+	const char *schemes[3];  /* of the sink uri */
+	const char *const *keys; /* of the sink uri, lower case with '-', NULL at the end; NULL: none of its own */
+	unsigned threads;        /* calls at a time that still make it faster */
+	bool discards;           /* keeps nothing: data need not be collected */
 	/* Reads and checks the settings; connects to nothing. */
-	int (*make)(struct store **out, const struct ml_sink_env *env, const struct ml_settings *st, struct ml_err *err);
+	int (*make)(
+		struct store **out, const struct ml_sink_env *env, const struct ml_settings *st, struct ml_err *err);
 	/* Tries the store: before the first of the calls below, and alone for a trial. */
 	int (*probe)(struct store *s, struct ml_err *err);
 	/* Appends a small file's content: 1; 0: there is none; -1, also for one of more than max bytes. */
@@ -82,11 +83,11 @@ struct store_ops {
 	void (*free)(struct store *s);
 };
 
-extern const struct store_ops *const stores[];	/* registry.c, NULL at the end */
+extern const struct store_ops *const stores[]; /* registry.c, NULL at the end */
 
 /* The store of the uri's scheme, not tried yet.  ErrStorageSinkInvalidConfig for its settings. */
 int store_make(struct store **out, const struct ml_sink_env *env, const struct ml_settings *st, struct ml_err *err);
-void store_free(struct store *s);	/* NULL is fine */
+void store_free(struct store *s); /* NULL is fine */
 /* Lower case, and '-' for '_': how keys of stores are compared (sinks.md 1.10).  False if it does not fit. */
 bool store_key(char *out, size_t size, const char *key);
 /* Appends the keys of the uri that are the store's, as they are written; room for all of them. */

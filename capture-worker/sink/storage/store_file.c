@@ -48,7 +48,8 @@ make(struct store **out, const struct ml_sink_env *env, const struct ml_settings
 
 	(void)st;
 	if (env->uri->hosts[0] != '\0' && strcmp(env->uri->hosts, "localhost") != 0)
-		return ML_ERR(err, ErrStorageSinkInvalidConfig, 0, "a file uri takes an absolute path: file:///directory");
+		return ML_ERR(
+			err, ErrStorageSinkInvalidConfig, 0, "a file uri takes an absolute path: file:///directory");
 	if (n == 0)
 		return ML_ERR(err, ErrStorageSinkInvalidConfig, 0, "no directory is specified in sink-uri");
 	while (n > 1 && path[n - 1] == '/')
@@ -241,7 +242,7 @@ free_store(struct store *s)
 
 const struct store_ops store_file = {
 	.schemes = { "file" },
-	.threads = 4,	/* a local disk gains nothing from more syncs at a time */
+	.threads = 4, /* a local disk gains nothing from more syncs at a time */
 	.make = make,
 	.probe = probe,
 	.get = get,

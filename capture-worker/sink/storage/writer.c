@@ -46,15 +46,15 @@
 
 struct ticket {
 	uint64_t seq;
-	atomic_uint left;	/* files, and one while the batch is being written */
+	atomic_uint left; /* files, and one while the batch is being written */
 };
 
 struct file {
-	struct ml_list link;	/* open files, or a worker's queue */
-	struct ml_list used;	/* files with a descriptor, the least recently used first */
+	struct ml_list link; /* open files, or a worker's queue */
+	struct ml_list used; /* files with a descriptor, the least recently used first */
 	struct data_dir *dir;
 	struct spool spool;
-	bool full;		/* as large as wanted: closed at the next boundary */
+	bool full; /* as large as wanted: closed at the next boundary */
 	struct ticket **tickets;
 	size_t n_tickets, cap_tickets;
 };
@@ -63,10 +63,10 @@ struct data_dir {
 	struct data_dir *next;
 	char *path;
 	unsigned worker;
-	struct file *open;	/* sink thread's: the file rows go to now */
+	struct file *open; /* sink thread's: the file rows go to now */
 	/* The worker's: */
 	char date[16];
-	bool known;		/* `next_index` is that of `date` */
+	bool known; /* `next_index` is that of `date` */
 	uint64_t next_index;
 };
 
@@ -74,8 +74,8 @@ struct worker {
 	struct writer *w;
 	pthread_t thread;
 	bool runs;
-	struct ml_list queue;	/* under lock */
-	size_t n;		/* queued, the one in work included; under lock */
+	struct ml_list queue; /* under lock */
+	size_t n;             /* queued, the one in work included; under lock */
 	pthread_cond_t work;
 };
 
@@ -86,16 +86,16 @@ struct writer {
 	struct data_dir *dirs;
 	struct ml_list files, used;
 	size_t n_fds, buffered, n_full;
-	struct ticket *now;	/* of the batch being written */
+	struct ticket *now; /* of the batch being written */
 	bool mid_txn;
 	uint64_t last_flush_ms, last_row_ms;
 
 	pthread_mutex_t lock;
-	pthread_cond_t done;	/* a file was closed, or the writer failed */
-	size_t pending;		/* files with the workers; under lock */
-	bool stop;		/* under lock */
+	pthread_cond_t done; /* a file was closed, or the writer failed */
+	size_t pending;      /* files with the workers; under lock */
+	bool stop;           /* under lock */
 	atomic_bool failed;
-	struct ml_err error;	/* under lock */
+	struct ml_err error; /* under lock */
 	_Atomic uint64_t bytes_out, errors;
 	unsigned n_workers;
 	struct worker workers[THREADS_MAX];
@@ -311,7 +311,7 @@ file_give(struct writer *w, struct file *f, bool wait, struct ml_err *err)
 	if (f->spool.fd >= 0) {
 		w->n_fds--;
 		if (to->n > QUEUE_FDS) {
-			close(f->spool.fd);	/* its turn is far off; the store opens it again */
+			close(f->spool.fd); /* its turn is far off; the store opens it again */
 			f->spool.fd = -1;
 		}
 	}
@@ -329,8 +329,7 @@ give_all(struct writer *w, bool wait, bool only_full, struct ml_err *err)
 {
 	int rc = 0;
 
-	ML_LIST_FOREACH_SAFE(i, &w->files)
-	{
+	ML_LIST_FOREACH_SAFE (i, &w->files) {
 		struct file *f = ML_CONTAINER(i, struct file, link);
 
 		if (rc >= 0 && (!only_full || f->full) && (rc = file_give(w, f, wait, err)) < 0)
@@ -609,8 +608,7 @@ writer_free(struct writer *w)
 			pthread_detach(w->workers[i].thread);
 			gone = false;
 		}
-	ML_LIST_FOREACH_SAFE(i, &w->files)
-	{
+	ML_LIST_FOREACH_SAFE (i, &w->files) {
 		struct file *f = ML_CONTAINER(i, struct file, link);
 
 		ml_list_remove(i);

@@ -8,11 +8,11 @@
 #include "common/text/tz.h"
 
 struct writer;
-struct data_dir;	/* the directory of one table and schema version */
+struct data_dir; /* the directory of one table and schema version */
 
 /* env, o and tz must outlive the writer.  The writer calls env->durable and env->fail from its threads. */
-int writer_new(struct writer **out, const struct ml_sink_env *env, const struct storage_options *o, const struct ml_tz *tz,
-	struct ml_err *err);
+int writer_new(struct writer **out, const struct ml_sink_env *env, const struct storage_options *o,
+	const struct ml_tz *tz, struct ml_err *err);
 /*
  * Gives up open files; returns soon even if the storage hangs.  False: a thread still uses the writer, env, o and tz, so they
  * must stay.

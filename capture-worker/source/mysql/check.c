@@ -60,7 +60,9 @@ static int
 privileges(struct ml_my_conn *c, struct ml_err *err)
 {
 	/* Any of the names gives the right; the first is the one to ask for. */
-	static const struct { const char *maria, *other[3]; } wanted[] = {
+	static const struct {
+		const char *maria, *other[3];
+	} wanted[] = {
 		{ "REPLICATION SLAVE", { "REPLICATION REPLICA" } },
 		{ "BINLOG MONITOR", { "REPLICATION CLIENT", "SUPER" } },
 	};
@@ -80,8 +82,8 @@ privileges(struct ml_my_conn *c, struct ml_err *err)
 	mysql_free_result(res);
 	for (size_t i = 0; i < 2; i++)
 		if (!have[i])
-			return ML_ERR(err, ErrMySQLPrivilege, ER_SPECIFIC_ACCESS_DENIED_ERROR, c->user, wanted[i].maria, c->addr,
-				wanted[i].maria, c->user);
+			return ML_ERR(err, ErrMySQLPrivilege, ER_SPECIFIC_ACCESS_DENIED_ERROR, c->user, wanted[i].maria,
+				c->addr, wanted[i].maria, c->user);
 	return 0;
 }
 
@@ -126,7 +128,8 @@ left_out(struct ml_my_conn *c, const struct ml_filter *filter, const char *only,
 		if (listed(never, db) || (*only != '\0' && !listed(only, db)))
 			rc = ML_ERRF(err, ErrMySQLBinlogDisabled, 0,
 				"binlog_do_db or binlog_ignore_db of %s leaves schema %s out of the binary log; remove that setting and "
-				"restart the server, or exclude the schema by a filter rule", c->addr, db);
+				"restart the server, or exclude the schema by a filter rule",
+				c->addr, db);
 	}
 	mysql_free_result(res);
 	return rc;
@@ -182,8 +185,8 @@ identify(struct ml_my_conn *c, struct ml_server *s, struct ml_err *err)
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
 
 	if (variable(c, "gtid_domain_id", domain, sizeof(domain), err) < 0 ||
-	    variable(c, "lower_case_table_names", lower, sizeof(lower), err) < 0 ||
-	    variable(c, "server_uid", uid, sizeof(uid), err) < 0)
+		variable(c, "lower_case_table_names", lower, sizeof(lower), err) < 0 ||
+		variable(c, "server_uid", uid, sizeof(uid), err) < 0)
 		return -1;
 	s->lower_case_table_names = (uint8_t)atoi(lower);
 	snprintf(s->identity, sizeof(s->identity), "%u-%s", s->server_id, domain);
@@ -208,7 +211,7 @@ unwise(struct ml_my_conn *c, struct ml_server *s, ml_check_warn *warn, void *arg
 		warn(arg, &w);
 	}
 	if (variable(c, "binlog_expire_logs_seconds", v, sizeof(v), err) < 0 ||
-	    variable(c, "expire_logs_days", days, sizeof(days), err) < 0)
+		variable(c, "expire_logs_days", days, sizeof(days), err) < 0)
 		return -1;
 	seconds = strtoull(v, NULL, 10);
 	if (seconds == 0)
@@ -216,7 +219,8 @@ unwise(struct ml_my_conn *c, struct ml_server *s, ml_check_warn *warn, void *arg
 	if (seconds > 0 && seconds < RETENTION_MIN_S) {
 		ML_ERRF(&w, ErrMySQLBinlogPurged, 0,
 			"binlogs of %s are purged after %llu s: a changefeed that is stopped for longer cannot continue; raise "
-			"binlog_expire_logs_seconds to a day or more", c->addr, (unsigned long long)seconds);
+			"binlog_expire_logs_seconds to a day or more",
+			c->addr, (unsigned long long)seconds);
 		warn(arg, &w);
 	}
 	if (variable(c, "slave_max_allowed_packet", v, sizeof(v), err) < 0)
@@ -232,7 +236,8 @@ unwise(struct ml_my_conn *c, struct ml_server *s, ml_check_warn *warn, void *arg
 			return -1;
 		if (v[0] != '1') {
 			ML_ERRF(&w, ErrMySQLGTIDDiverged, 0,
-				"%s is a Galera node with wsrep_gtid_mode off: another node cannot continue this changefeed", c->addr);
+				"%s is a Galera node with wsrep_gtid_mode off: another node cannot continue this changefeed",
+				c->addr);
 			warn(arg, &w);
 		}
 	}
@@ -259,7 +264,8 @@ ml_check_server(struct ml_my_conn *c, const struct ml_filter *filter, struct ml_
 			"upstream %s is MySQL %s; this build follows MariaDB 10.5 and later", c->addr, c->version_text);
 	if (c->version < 100500)
 		return ML_ERRF(err, ErrUpstreamUnsupported, 0,
-			"upstream %s is MariaDB %s; this build follows MariaDB 10.5 and later", c->addr, c->version_text);
+			"upstream %s is MariaDB %s; this build follows MariaDB 10.5 and later", c->addr,
+			c->version_text);
 	if (variable(c, "log_bin", v, sizeof(v), err) < 0)
 		return -1;
 	if (v[0] != '1')
@@ -278,7 +284,7 @@ ml_check_server(struct ml_my_conn *c, const struct ml_filter *filter, struct ml_
 	if (s.server_id == 0)
 		return ML_ERR(err, ErrMySQLServerID, 0, 0u, c->addr);
 	if (privileges(c, err) < 0 || status(c, filter, err) < 0 || replica(c, err) < 0 || identify(c, &s, err) < 0 ||
-	    unwise(c, &s, warn != NULL ? warn : no_warn, warn_arg, err) < 0)
+		unwise(c, &s, warn != NULL ? warn : no_warn, warn_arg, err) < 0)
 		return -1;
 	*out = s;
 	return 0;

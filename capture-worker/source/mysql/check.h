@@ -14,8 +14,8 @@ struct ml_filter;
 struct ml_server {
 	enum ml_flavor flavor;
 	char version[64];
-	char identity[64];	/* of its history: MariaDB "server_id-domain_id" */
-	uint64_t upstream_id;	/* number for the API: stable as long as the server is the same one */
+	char identity[64];    /* of its history: MariaDB "server_id-domain_id" */
+	uint64_t upstream_id; /* number for the API: stable as long as the server is the same one */
 	uint32_t server_id;
 	uint8_t lower_case_table_names;
 	bool full_metadata;

@@ -23,7 +23,8 @@ ml_clock_measure(struct ml_clock *k, struct ml_my_conn *c, struct ml_err *err)
 	for (int i = 0; i < SAMPLES; i++) {
 		uint64_t t0 = ml_clock_local_us(), rtt;
 		char text[32];
-		int found = ml_my_scalar(c, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)", text, sizeof(text), err);
+		int found = ml_my_scalar(
+			c, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)", text, sizeof(text), err);
 
 		if (found < 0)
 			return -1;

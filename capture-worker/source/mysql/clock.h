@@ -14,12 +14,12 @@
 #define ML_CLOCK_REFRESH_US 60000000u
 
 struct ml_clock {
-	int64_t offset_us;	/* upstream's Unix time minus local boot time */
-	uint64_t measured_us;	/* local boot time of the last measurement; 0: never */
-	uint64_t last_us;	/* largest value given out */
+	int64_t offset_us;    /* upstream's Unix time minus local boot time */
+	uint64_t measured_us; /* local boot time of the last measurement; 0: never */
+	uint64_t last_us;     /* largest value given out */
 };
 
-uint64_t ml_clock_local_us(void);	/* time since boot, sleep included */
+uint64_t ml_clock_local_us(void); /* time since boot, sleep included */
 /* Five round trips over c; the fastest counts.  An error leaves the old estimate. */
 int ml_clock_measure(struct ml_clock *k, struct ml_my_conn *c, struct ml_err *err);
 bool ml_clock_is_old(const struct ml_clock *k);

@@ -49,7 +49,7 @@ ml_my_target_new(struct ml_my_target **out, const Ml__Upstream *u, struct ml_err
 	if (t == NULL)
 		abort();
 	if (ml_uri_bool(uri, "mariadb-json-as-json", &t->json_as_json, ML_ErrUpstreamURIInvalid, err) < 0 ||
-	    ml_uri_bool(uri, "tls", &t->ssl, ML_ErrUpstreamURIInvalid, err) < 0) {
+		ml_uri_bool(uri, "tls", &t->ssl, ML_ErrUpstreamURIInvalid, err) < 0) {
 		ml_uri_free(uri);
 		free(t);
 		return -1;
@@ -116,7 +116,7 @@ flavor(struct ml_my_conn *c, struct ml_err *err)
 	unsigned major = 0, minor = 0, patch = 0;
 
 	if (ml_my_scalar(c, "SELECT @@version", c->version_text, sizeof(c->version_text), err) < 0 ||
-	    ml_my_scalar_opt(c, "SELECT @@version_comment", comment, sizeof(comment), err) < 0)
+		ml_my_scalar_opt(c, "SELECT @@version_comment", comment, sizeof(comment), err) < 0)
 		return -1;
 	c->flavor = strcasestr(v, "mariadb") != NULL || strcasestr(comment, "mariadb") != NULL ? ML_MARIADB : ML_MYSQL;
 	/* MariaDB used to put this in front for the sake of old replicas. */
@@ -151,7 +151,7 @@ connect_one(struct ml_my_conn *c, const struct ml_my_target *t, const char *host
 	}
 	mysql_optionsv(c->my, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
 	if (mysql_real_connect(c->my, t->unix_socket != NULL ? "localhost" : host, t->user, t->password, NULL, port,
-			t->unix_socket, 0) == NULL) {
+		    t->unix_socket, 0) == NULL) {
 		ML_ERR(err, ErrUpstreamUnavailable, (int)mysql_errno(c->my), c->addr, mysql_error(c->my));
 		mysql_close(c->my);
 		c->my = NULL;
@@ -159,7 +159,8 @@ connect_one(struct ml_my_conn *c, const struct ml_my_target *t, const char *host
 	}
 	/* The library goes on in the clear with a server that has no TLS, whatever it was told. */
 	if (t->ssl && mysql_get_ssl_cipher(c->my) == NULL) {
-		ML_ERR(err, ErrUpstreamUnavailable, CR_SSL_CONNECTION_ERROR, c->addr, "TLS is asked for, but the server has none");
+		ML_ERR(err, ErrUpstreamUnavailable, CR_SSL_CONNECTION_ERROR, c->addr,
+			"TLS is asked for, but the server has none");
 		ml_my_close(c);
 		return -1;
 	}
@@ -186,8 +187,9 @@ ml_my_connect(struct ml_my_conn *c, const struct ml_my_target *t, uint32_t io_ti
 
 		snprintf(one, sizeof(one), "%.*s", (int)strcspn(p, ","), p);
 		if (ml_uri_host_port(one, host, sizeof(host), &port, 3306) < 0)
-			continue;	/* checked when the target was made */
-		snprintf(c->addr, sizeof(c->addr), strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, (unsigned)port);
+			continue; /* checked when the target was made */
+		snprintf(c->addr, sizeof(c->addr), strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host,
+			(unsigned)port);
 		if (connect_one(c, t, host, port, io_timeout_s, err) == 0)
 			return 0;
 	}
@@ -246,7 +248,8 @@ ml_my_scalar_opt(struct ml_my_conn *c, const char *sql, char *buf, size_t size, 
 	struct ml_err e = { 0 };
 	int found = ml_my_scalar(c, sql, buf, size, &e);
 
-	if (found < 0 && (e.lib == ER_UNKNOWN_SYSTEM_VARIABLE || e.lib == ER_PARSE_ERROR || e.lib == ER_BAD_FIELD_ERROR))
+	if (found < 0 &&
+		(e.lib == ER_UNKNOWN_SYSTEM_VARIABLE || e.lib == ER_PARSE_ERROR || e.lib == ER_BAD_FIELD_ERROR))
 		return 0;
 	if (found < 0 && err != NULL)
 		*err = e;

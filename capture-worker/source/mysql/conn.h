@@ -19,25 +19,25 @@ enum ml_flavor { ML_MARIADB, ML_MYSQL };
 
 /* Whom to connect to; read from the upstream's URI. */
 struct ml_my_target {
-	char *hosts;		/* "h1:3306,h2:3306": tried in order */
+	char *hosts; /* "h1:3306,h2:3306": tried in order */
 	char *user, *password;
-	char *ssl_ca, *ssl_cert, *ssl_key;	/* NULL: not given */
-	char *unix_socket;	/* parameter "socket" of the URI: instead of TCP; NULL */
-	bool ssl;		/* insist on TLS: parameter "tls", or any of the files, or ssl_verify */
-	bool ssl_verify;	/* the server's certificate must be good for its host */
-	bool json_as_json;	/* parameter "mariadb-json-as-json": a column checked with json_valid is JSON */
+	char *ssl_ca, *ssl_cert, *ssl_key; /* NULL: not given */
+	char *unix_socket;                 /* parameter "socket" of the URI: instead of TCP; NULL */
+	bool ssl;                          /* insist on TLS: parameter "tls", or any of the files, or ssl_verify */
+	bool ssl_verify;                   /* the server's certificate must be good for its host */
+	bool json_as_json; /* parameter "mariadb-json-as-json": a column checked with json_valid is JSON */
 	uint32_t connect_timeout_s;
 };
 /* ErrUpstreamURIInvalid.  u may die afterwards. */
 int ml_my_target_new(struct ml_my_target **out, const Ml__Upstream *u, struct ml_err *err);
-void ml_my_target_free(struct ml_my_target *t);	/* NULL is fine; wipes the password */
+void ml_my_target_free(struct ml_my_target *t); /* NULL is fine; wipes the password */
 
 struct ml_my_conn {
 	MYSQL *my;
-	char addr[280];		/* "host:port", for texts */
+	char addr[280]; /* "host:port", for texts */
 	char user[130];
 	enum ml_flavor flavor;
-	unsigned version;	/* 101119 = 10.11.19 */
+	unsigned version; /* 101119 = 10.11.19 */
 	char version_text[64];
 };
 
@@ -46,7 +46,7 @@ struct ml_my_conn {
  * and write.  -1: ErrUpstreamUnavailable; lib is the client library's code.
  */
 int ml_my_connect(struct ml_my_conn *c, const struct ml_my_target *t, uint32_t io_timeout_s, struct ml_err *err);
-void ml_my_close(struct ml_my_conn *c);	/* also when it never connected (zeroed) */
+void ml_my_close(struct ml_my_conn *c); /* also when it never connected (zeroed) */
 
 /* Runs sql; *res is the stored result (NULL for a statement without one), for mysql_free_result.  res may be NULL. */
 int ml_my_query(struct ml_my_conn *c, const char *sql, MYSQL_RES **res, struct ml_err *err);

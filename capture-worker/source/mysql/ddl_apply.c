@@ -87,11 +87,11 @@ struct wcol {
 
 struct windex {
 	struct ml_index x;
-	uint32_t *serials;	/* instead of x.cols */
+	uint32_t *serials; /* instead of x.cols */
 };
 
 struct work {
-	struct ml_arena a;	/* of this piece of work */
+	struct ml_arena a; /* of this piece of work */
 	struct wcol *cols;
 	struct windex *idx;
 	uint32_t n_cols, n_idx, cap_cols, cap_idx, serials;
@@ -210,7 +210,7 @@ add_index(struct work *w, const struct ml_change *ch)
 	if (old >= 0) {
 		if (ch->if_not_exists)
 			return;
-		remove_idx(w, (uint32_t)old);	/* the definition was newer than this place */
+		remove_idx(w, (uint32_t)old); /* the definition was newer than this place */
 	}
 	/* The primary key stands first; others in the order in which they came. */
 	x = new_idx(w, ch->primary ? 0 : w->n_idx);
@@ -300,7 +300,7 @@ modify_column(struct work *w, const struct ml_change *ch)
 	struct ml_change add = *ch;
 
 	if (old < 0) {
-		add_column(w, ch);	/* it has the new name already, or never was seen */
+		add_column(w, ch); /* it has the new name already, or never was seen */
 		return;
 	}
 	other = find_col(w, ch->column->name);
@@ -355,7 +355,9 @@ convert_charset(struct work *w)
 			continue;
 		now = ml_charset_by_name(w->charset.s, w->charset.len);
 		if (blob && old != NULL && now != NULL && now->mbmaxlen > old->mbmaxlen && c->type != ML_T_LONGBLOB) {
-			c->type = c->type == ML_T_TINYBLOB ? ML_T_BLOB : c->type == ML_T_BLOB ? ML_T_MEDIUMBLOB : ML_T_LONGBLOB;
+			c->type = c->type == ML_T_TINYBLOB ? ML_T_BLOB
+				  : c->type == ML_T_BLOB   ? ML_T_MEDIUMBLOB
+							   : ML_T_LONGBLOB;
 			c->flen = c->type == ML_T_BLOB ? 65535 : c->type == ML_T_MEDIUMBLOB ? 16777215 : -1;
 		}
 		c->charset = w->charset;
@@ -387,7 +389,7 @@ change_default(struct work *w, const struct ml_change *ch)
 		return;
 	w->cols[col].c.has_default = ch->kind == ML_CH_SET_DEFAULT && ch->column->has_default;
 	w->cols[col].c.dflt = w->cols[col].c.has_default ? ch->column->dflt : (struct ml_text){ "", 0 };
-	if (w->cols[col].c.type != ML_T_BLOB)	/* a TEXT's length would grow again */
+	if (w->cols[col].c.type != ML_T_BLOB) /* a TEXT's length would grow again */
 		ml_column_settle(&w->cols[col].c, &w->a, w->charset, w->collation);
 }
 
@@ -489,7 +491,7 @@ store(struct work *w, const struct ml_schema *before, struct ml_text db, struct 
 	n->charset = keep(&n->arena, w->charset);
 	n->collation = keep(&n->arena, w->collation);
 	n->comment = keep(&n->arena, w->comment);
-	for (uint32_t i = 0; i < w->n_cols && n->n_columns < 4096; i++)	/* the servers' own limit */
+	for (uint32_t i = 0; i < w->n_cols && n->n_columns < 4096; i++) /* the servers' own limit */
 		ml_column_keep(&n->columns[n->n_columns++], &w->cols[i].c, &n->arena);
 	for (uint32_t i = 0; i < w->n_idx && n->n_indexes < 1024; i++) {
 		struct ml_index *x = &n->indexes[n->n_indexes++], from = w->idx[i].x;
@@ -513,8 +515,8 @@ store(struct work *w, const struct ml_schema *before, struct ml_text db, struct 
 }
 
 struct ml_schema *
-ml_ddl_apply(const struct ml_schema *before, const struct ml_ddl_item *item, struct ml_text charset, struct ml_text collation,
-	bool *uncertain)
+ml_ddl_apply(const struct ml_schema *before, const struct ml_ddl_item *item, struct ml_text charset,
+	struct ml_text collation, bool *uncertain)
 {
 	struct work w = { .charset = charset, .collation = collation, .comment = { "", 0 } };
 	struct ml_schema *after;

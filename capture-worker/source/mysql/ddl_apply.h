@@ -5,8 +5,8 @@
 #include "capture-worker/source/mysql/ddl_class.h"
 
 /* Names of its own, the facts of s (may be NULL), no columns yet but room for so many columns and indexes. */
-struct ml_schema *ml_schema_shell(const struct ml_schema *s, struct ml_text db, struct ml_text table, size_t columns,
-	size_t indexes);
+struct ml_schema *ml_schema_shell(
+	const struct ml_schema *s, struct ml_text db, struct ml_text table, size_t columns, size_t indexes);
 /* Copies with their texts in a; what ml_schema_finish derives is left out. */
 void ml_column_keep(struct ml_column *c, const struct ml_column *from, struct ml_arena *a);
 void ml_index_keep(struct ml_index *x, const struct ml_index *from, struct ml_arena *a);

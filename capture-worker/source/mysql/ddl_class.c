@@ -55,11 +55,11 @@ put_lit(char *p, const char *s)
 
 /* head `db`.`table` mid `db2`.`table2` tail; the second name may be missing (mid NULL). */
 static struct ml_text
-rebuild(struct ml_px *px, const char *head, struct ml_text db, struct ml_text table, const char *mid, struct ml_text db2,
-	struct ml_text table2)
+rebuild(struct ml_px *px, const char *head, struct ml_text db, struct ml_text table, const char *mid,
+	struct ml_text db2, struct ml_text table2)
 {
 	size_t room = strlen(head) + (mid != NULL ? strlen(mid) : 0) +
-		2 * ((size_t)db.len + table.len + db2.len + table2.len) + 16;
+		      2 * ((size_t)db.len + table.len + db2.len + table2.len) + 16;
 	char *start = ml_arena_bytes(px->a, room), *p = put_lit(start, head);
 
 	p = put_quoted(p, db);
@@ -200,8 +200,26 @@ static bool
 is_other_object(struct ml_px *px)
 {
 	static const char *const words[] = {
-		"SEQUENCE", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "PACKAGE", "USER", "ROLE", "SERVER", "TABLESPACE",
-		"LOGFILE", "INSTANCE", "RESOURCE", "AGGREGATE", "SPATIAL", "UNDO", "LIBRARY", "CATALOG", "PUBLIC", "PREPARE",
+		"SEQUENCE",
+		"TRIGGER",
+		"PROCEDURE",
+		"FUNCTION",
+		"EVENT",
+		"PACKAGE",
+		"USER",
+		"ROLE",
+		"SERVER",
+		"TABLESPACE",
+		"LOGFILE",
+		"INSTANCE",
+		"RESOURCE",
+		"AGGREGATE",
+		"SPATIAL",
+		"UNDO",
+		"LIBRARY",
+		"CATALOG",
+		"PUBLIC",
+		"PREPARE",
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -258,7 +276,7 @@ create(struct ml_px *px, struct items *is, struct ml_ddl_stmt *out, uint32_t fro
 	if (ml_px_take2(px, "UNIQUE", "INDEX"))
 		return create_index(px, is, from, true);
 	if (ml_px_take(px, "INDEX") || ml_px_take2(px, "FULLTEXT", "INDEX") || ml_px_take2(px, "SPATIAL", "INDEX") ||
-			ml_px_take2(px, "VECTOR", "INDEX") || ml_px_take2(px, "CLUSTERING", "INDEX"))
+		ml_px_take2(px, "VECTOR", "INDEX") || ml_px_take2(px, "CLUSTERING", "INDEX"))
 		return create_index(px, is, from, false);
 	return is_other_object(px) ? ML_DDL_IGNORE : ML_DDL_UNKNOWN;
 }
@@ -323,9 +341,11 @@ alter(struct ml_px *px, struct items *is, uint32_t from)
 		it->table = none;
 		/* Without a name it is the default database. */
 		if (ml_px_is(px, 0, "DEFAULT") || ml_px_is(px, 0, "CHARACTER") || ml_px_is(px, 0, "CHARSET") ||
-				ml_px_is(px, 0, "COLLATE") || ml_px_is(px, 0, "COMMENT") || ml_px_end(px)) {
-			it->db = (struct ml_text){ ml_arena_strndup(px->a, px->env->default_db_len > 0 ? px->env->default_db : "",
-				px->env->default_db_len), (uint32_t)px->env->default_db_len };
+			ml_px_is(px, 0, "COLLATE") || ml_px_is(px, 0, "COMMENT") || ml_px_end(px)) {
+			it->db = (struct ml_text){ ml_arena_strndup(px->a,
+							   px->env->default_db_len > 0 ? px->env->default_db : "",
+							   px->env->default_db_len),
+				(uint32_t)px->env->default_db_len };
 		} else if (!ml_px_db(px, &it->db)) {
 			return ML_DDL_UNKNOWN;
 		}
@@ -347,7 +367,8 @@ drop_list(struct ml_px *px, struct items *is, bool is_view)
 
 	ml_px_if_exists(px, &exists, &not_exists);
 	for (;;) {
-		struct ml_ddl_item *it = add_item(px, is, is_view ? ML_DDL_DROP_VIEW : ML_DDL_DROP_TABLE, is_view ? 24 : 4);
+		struct ml_ddl_item *it =
+			add_item(px, is, is_view ? ML_DDL_DROP_VIEW : ML_DDL_DROP_TABLE, is_view ? 24 : 4);
 
 		it->if_exists = exists;
 		if (!ml_px_table(px, &it->db, &it->table)) {
@@ -486,7 +507,8 @@ transaction(struct ml_px *px, struct ml_ddl_stmt *out)
 static void
 dml_target(struct ml_px *px, struct ml_ddl_stmt *out)
 {
-	static const char *const modifiers[] = { "LOW_PRIORITY", "DELAYED", "HIGH_PRIORITY", "QUICK", "IGNORE", "INTO", "FROM" };
+	static const char *const modifiers[] = { "LOW_PRIORITY", "DELAYED", "HIGH_PRIORITY", "QUICK", "IGNORE", "INTO",
+		"FROM" };
 	bool is_delete = ml_px_is(px, 0, "DELETE");
 
 	if (ml_px_is(px, 0, "CALL") || ml_px_is(px, 0, "WITH") || ml_px_is(px, 0, "SELECT") || ml_px_is(px, 0, "DO"))
@@ -523,11 +545,37 @@ static enum ml_ddl_class
 classify(struct ml_px *px, struct items *is, struct ml_ddl_stmt *out)
 {
 	static const char *const txn[] = { "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA" };
-	static const char *const dml[] = { "INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD", "CALL", "WITH", "SELECT", "DO" };
+	static const char *const dml[] = { "INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD", "CALL", "WITH", "SELECT",
+		"DO" };
 	static const char *const nothing[] = {
-		"GRANT", "REVOKE", "SET", "FLUSH", "ANALYZE", "OPTIMIZE", "REPAIR", "CHECK", "CHECKSUM", "INSTALL", "UNINSTALL",
-		"RESET", "PURGE", "KILL", "USE", "SHOW", "LOCK", "UNLOCK", "BACKUP", "CHANGE", "STOP", "CACHE", "BINLOG",
-		"SHUTDOWN", "RESTART", "CLONE", "IMPORT", "HELP",
+		"GRANT",
+		"REVOKE",
+		"SET",
+		"FLUSH",
+		"ANALYZE",
+		"OPTIMIZE",
+		"REPAIR",
+		"CHECK",
+		"CHECKSUM",
+		"INSTALL",
+		"UNINSTALL",
+		"RESET",
+		"PURGE",
+		"KILL",
+		"USE",
+		"SHOW",
+		"LOCK",
+		"UNLOCK",
+		"BACKUP",
+		"CHANGE",
+		"STOP",
+		"CACHE",
+		"BINLOG",
+		"SHUTDOWN",
+		"RESTART",
+		"CLONE",
+		"IMPORT",
+		"HELP",
 	};
 	uint32_t from;
 
@@ -541,11 +589,11 @@ classify(struct ml_px *px, struct items *is, struct ml_ddl_stmt *out)
 		}
 		ml_px_take(px, "FOR");
 	}
-	while (ml_px_punct(px, 0, '('))		/* (SELECT ..) */
+	while (ml_px_punct(px, 0, '(')) /* (SELECT ..) */
 		px->i++;
 	from = px->i;
 	if (ml_px_peek(px, 0)->kind == ML_TK_END)
-		return ML_DDL_IGNORE;		/* only comments: MariaDB's dummy events "# Dum.." */
+		return ML_DDL_IGNORE; /* only comments: MariaDB's dummy events "# Dum.." */
 	if (STARTS_WITH(px, txn) || (ml_px_is(px, 0, "START") && ml_px_is(px, 1, "TRANSACTION")))
 		return transaction(px, out);
 	if (STARTS_WITH(px, dml)) {
@@ -639,7 +687,7 @@ told_charset(const struct ml_ddl_env *env, const struct ml_ddl_item *it)
 	if (it->op == ML_DDL_CREATE_DB && env->server_collation != 0)
 		cs = ml_charset_by_collation(env->server_collation);
 	else if (it->op == ML_DDL_CREATE_TABLE && env->db_collation != 0 && it->db.len > 0 &&
-			it->db.len == env->default_db_len && memcmp(it->db.s, env->default_db, it->db.len) == 0)
+		 it->db.len == env->default_db_len && memcmp(it->db.s, env->default_db, it->db.len) == 0)
 		cs = ml_charset_by_collation(env->db_collation);
 	return cs == NULL ? none : (struct ml_text){ cs->name, (uint32_t)strlen(cs->name) };
 }
@@ -668,8 +716,8 @@ ml_ddl_classify(const struct ml_ddl_env *env, const char *sql, size_t len, struc
 	out->n_items = is.n;
 	/* Names that were not set are empty texts, so that nobody needs to ask for NULL. */
 	for (uint32_t i = 0; i < is.n; i++) {
-		struct ml_text *t[] = { &is.v[i].db, &is.v[i].table, &is.v[i].pre_db, &is.v[i].pre_table, &is.v[i].query,
-			&is.v[i].charset, &is.v[i].collation };
+		struct ml_text *t[] = { &is.v[i].db, &is.v[i].table, &is.v[i].pre_db, &is.v[i].pre_table,
+			&is.v[i].query, &is.v[i].charset, &is.v[i].collation };
 
 		for (size_t k = 0; k < sizeof(t) / sizeof(t[0]); k++)
 			if (t[k]->s == NULL)

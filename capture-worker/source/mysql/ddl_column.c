@@ -13,45 +13,73 @@ static const struct type_word {
 	const char *word;
 	uint8_t type, class;
 	uint8_t special;
-	int16_t flen;	/* what follows from the word alone; 0: nothing */
+	int16_t flen; /* what follows from the word alone; 0: nothing */
 } type_words[] = {
-	{ "TINYINT", ML_T_TINY, TC_INT, 0, 0 }, { "INT1", ML_T_TINY, TC_INT, 0, 0 },
-	{ "BOOL", ML_T_TINY, TC_INT, 0, 1 }, { "BOOLEAN", ML_T_TINY, TC_INT, 0, 1 },
-	{ "SMALLINT", ML_T_SHORT, TC_INT, 0, 0 }, { "INT2", ML_T_SHORT, TC_INT, 0, 0 },
-	{ "MEDIUMINT", ML_T_INT24, TC_INT, 0, 0 }, { "INT3", ML_T_INT24, TC_INT, 0, 0 },
+	{ "TINYINT", ML_T_TINY, TC_INT, 0, 0 },
+	{ "INT1", ML_T_TINY, TC_INT, 0, 0 },
+	{ "BOOL", ML_T_TINY, TC_INT, 0, 1 },
+	{ "BOOLEAN", ML_T_TINY, TC_INT, 0, 1 },
+	{ "SMALLINT", ML_T_SHORT, TC_INT, 0, 0 },
+	{ "INT2", ML_T_SHORT, TC_INT, 0, 0 },
+	{ "MEDIUMINT", ML_T_INT24, TC_INT, 0, 0 },
+	{ "INT3", ML_T_INT24, TC_INT, 0, 0 },
 	{ "MIDDLEINT", ML_T_INT24, TC_INT, 0, 0 },
-	{ "INT", ML_T_LONG, TC_INT, 0, 0 }, { "INTEGER", ML_T_LONG, TC_INT, 0, 0 }, { "INT4", ML_T_LONG, TC_INT, 0, 0 },
-	{ "BIGINT", ML_T_LONGLONG, TC_INT, 0, 0 }, { "INT8", ML_T_LONGLONG, TC_INT, 0, 0 },
+	{ "INT", ML_T_LONG, TC_INT, 0, 0 },
+	{ "INTEGER", ML_T_LONG, TC_INT, 0, 0 },
+	{ "INT4", ML_T_LONG, TC_INT, 0, 0 },
+	{ "BIGINT", ML_T_LONGLONG, TC_INT, 0, 0 },
+	{ "INT8", ML_T_LONGLONG, TC_INT, 0, 0 },
 	{ "SERIAL", ML_T_LONGLONG, TC_INT, 0, 0 },
-	{ "DECIMAL", ML_T_DECIMAL, TC_DECIMAL, 0, 0 }, { "DEC", ML_T_DECIMAL, TC_DECIMAL, 0, 0 },
-	{ "NUMERIC", ML_T_DECIMAL, TC_DECIMAL, 0, 0 }, { "FIXED", ML_T_DECIMAL, TC_DECIMAL, 0, 0 },
-	{ "FLOAT", ML_T_FLOAT, TC_FLOAT, 0, 0 }, { "FLOAT4", ML_T_FLOAT, TC_FLOAT, 0, 0 },
-	{ "DOUBLE", ML_T_DOUBLE, TC_FLOAT, 0, 0 }, { "FLOAT8", ML_T_DOUBLE, TC_FLOAT, 0, 0 },
+	{ "DECIMAL", ML_T_DECIMAL, TC_DECIMAL, 0, 0 },
+	{ "DEC", ML_T_DECIMAL, TC_DECIMAL, 0, 0 },
+	{ "NUMERIC", ML_T_DECIMAL, TC_DECIMAL, 0, 0 },
+	{ "FIXED", ML_T_DECIMAL, TC_DECIMAL, 0, 0 },
+	{ "FLOAT", ML_T_FLOAT, TC_FLOAT, 0, 0 },
+	{ "FLOAT4", ML_T_FLOAT, TC_FLOAT, 0, 0 },
+	{ "DOUBLE", ML_T_DOUBLE, TC_FLOAT, 0, 0 },
+	{ "FLOAT8", ML_T_DOUBLE, TC_FLOAT, 0, 0 },
 	{ "REAL", ML_T_DOUBLE, TC_FLOAT, 0, 0 },
-	{ "BIT", ML_T_BIT, TC_PLAIN, 0, 0 }, { "YEAR", ML_T_YEAR, TC_PLAIN, 0, 4 }, { "DATE", ML_T_DATE, TC_PLAIN, 0, 0 },
-	{ "TIME", ML_T_TIME, TC_TIME, 0, 0 }, { "DATETIME", ML_T_DATETIME, TC_TIME, 0, 0 },
+	{ "BIT", ML_T_BIT, TC_PLAIN, 0, 0 },
+	{ "YEAR", ML_T_YEAR, TC_PLAIN, 0, 4 },
+	{ "DATE", ML_T_DATE, TC_PLAIN, 0, 0 },
+	{ "TIME", ML_T_TIME, TC_TIME, 0, 0 },
+	{ "DATETIME", ML_T_DATETIME, TC_TIME, 0, 0 },
 	{ "TIMESTAMP", ML_T_TIMESTAMP, TC_TIME, 0, 0 },
-	{ "CHAR", ML_T_STRING, TC_TEXT, 0, 0 }, { "CHARACTER", ML_T_STRING, TC_TEXT, 0, 0 },
+	{ "CHAR", ML_T_STRING, TC_TEXT, 0, 0 },
+	{ "CHARACTER", ML_T_STRING, TC_TEXT, 0, 0 },
 	{ "NCHAR", ML_T_STRING, TC_TEXT, 0, 0 },
-	{ "VARCHAR", ML_T_VARCHAR, TC_TEXT, 0, 0 }, { "VARCHARACTER", ML_T_VARCHAR, TC_TEXT, 0, 0 },
-	{ "VARCHAR2", ML_T_VARCHAR, TC_TEXT, 0, 0 }, { "NVARCHAR", ML_T_VARCHAR, TC_TEXT, 0, 0 },
-	{ "BINARY", ML_T_STRING, TC_BYTES, 0, 0 }, { "VARBINARY", ML_T_VARCHAR, TC_BYTES, 0, 0 },
-	{ "TINYTEXT", ML_T_TINYBLOB, TC_TEXT, 0, 0 }, { "TEXT", ML_T_BLOB, TC_TEXT, 0, 0 },
-	{ "MEDIUMTEXT", ML_T_MEDIUMBLOB, TC_TEXT, 0, 0 }, { "LONGTEXT", ML_T_LONGBLOB, TC_TEXT, 0, 0 },
+	{ "VARCHAR", ML_T_VARCHAR, TC_TEXT, 0, 0 },
+	{ "VARCHARACTER", ML_T_VARCHAR, TC_TEXT, 0, 0 },
+	{ "VARCHAR2", ML_T_VARCHAR, TC_TEXT, 0, 0 },
+	{ "NVARCHAR", ML_T_VARCHAR, TC_TEXT, 0, 0 },
+	{ "BINARY", ML_T_STRING, TC_BYTES, 0, 0 },
+	{ "VARBINARY", ML_T_VARCHAR, TC_BYTES, 0, 0 },
+	{ "TINYTEXT", ML_T_TINYBLOB, TC_TEXT, 0, 0 },
+	{ "TEXT", ML_T_BLOB, TC_TEXT, 0, 0 },
+	{ "MEDIUMTEXT", ML_T_MEDIUMBLOB, TC_TEXT, 0, 0 },
+	{ "LONGTEXT", ML_T_LONGBLOB, TC_TEXT, 0, 0 },
 	{ "CLOB", ML_T_LONGBLOB, TC_TEXT, 0, 0 },
-	{ "TINYBLOB", ML_T_TINYBLOB, TC_BYTES, 0, 0 }, { "BLOB", ML_T_BLOB, TC_BYTES, 0, 0 },
-	{ "MEDIUMBLOB", ML_T_MEDIUMBLOB, TC_BYTES, 0, 0 }, { "LONGBLOB", ML_T_LONGBLOB, TC_BYTES, 0, 0 },
+	{ "TINYBLOB", ML_T_TINYBLOB, TC_BYTES, 0, 0 },
+	{ "BLOB", ML_T_BLOB, TC_BYTES, 0, 0 },
+	{ "MEDIUMBLOB", ML_T_MEDIUMBLOB, TC_BYTES, 0, 0 },
+	{ "LONGBLOB", ML_T_LONGBLOB, TC_BYTES, 0, 0 },
 	{ "LONG", ML_T_MEDIUMBLOB, TC_TEXT, 0, 0 },
-	{ "ENUM", ML_T_ENUM, TC_ELEMS, 0, 0 }, { "SET", ML_T_SET, TC_ELEMS, 0, 0 },
+	{ "ENUM", ML_T_ENUM, TC_ELEMS, 0, 0 },
+	{ "SET", ML_T_SET, TC_ELEMS, 0, 0 },
 	{ "JSON", ML_T_JSON, TC_PLAIN, 0, 0 },
 	{ "VECTOR", ML_T_VECTOR, TC_PLAIN, 0, 0 },
 	/* Text lengths: 255.255.255.255; eight groups of four, the last two as IPv4; 36 characters. */
-	{ "INET4", ML_T_STRING, TC_TEXT, ML_SP_INET4, 15 }, { "INET6", ML_T_STRING, TC_TEXT, ML_SP_INET6, 39 },
+	{ "INET4", ML_T_STRING, TC_TEXT, ML_SP_INET4, 15 },
+	{ "INET6", ML_T_STRING, TC_TEXT, ML_SP_INET6, 39 },
 	{ "UUID", ML_T_STRING, TC_TEXT, ML_SP_UUID, 36 },
-	{ "GEOMETRY", ML_T_GEOMETRY, TC_PLAIN, 0, 0 }, { "POINT", ML_T_GEOMETRY, TC_PLAIN, 0, 0 },
-	{ "LINESTRING", ML_T_GEOMETRY, TC_PLAIN, 0, 0 }, { "POLYGON", ML_T_GEOMETRY, TC_PLAIN, 0, 0 },
-	{ "MULTIPOINT", ML_T_GEOMETRY, TC_PLAIN, 0, 0 }, { "MULTILINESTRING", ML_T_GEOMETRY, TC_PLAIN, 0, 0 },
-	{ "MULTIPOLYGON", ML_T_GEOMETRY, TC_PLAIN, 0, 0 }, { "GEOMETRYCOLLECTION", ML_T_GEOMETRY, TC_PLAIN, 0, 0 },
+	{ "GEOMETRY", ML_T_GEOMETRY, TC_PLAIN, 0, 0 },
+	{ "POINT", ML_T_GEOMETRY, TC_PLAIN, 0, 0 },
+	{ "LINESTRING", ML_T_GEOMETRY, TC_PLAIN, 0, 0 },
+	{ "POLYGON", ML_T_GEOMETRY, TC_PLAIN, 0, 0 },
+	{ "MULTIPOINT", ML_T_GEOMETRY, TC_PLAIN, 0, 0 },
+	{ "MULTILINESTRING", ML_T_GEOMETRY, TC_PLAIN, 0, 0 },
+	{ "MULTIPOLYGON", ML_T_GEOMETRY, TC_PLAIN, 0, 0 },
+	{ "GEOMETRYCOLLECTION", ML_T_GEOMETRY, TC_PLAIN, 0, 0 },
 	{ "GEOMCOLLECTION", ML_T_GEOMETRY, TC_PLAIN, 0, 0 },
 };
 
@@ -72,8 +100,8 @@ text_is(struct ml_text t, const char *s)
 bool
 ml_type_is_text(uint8_t type)
 {
-	return type == ML_T_VARCHAR || type == ML_T_VARSTRING || type == ML_T_STRING || type == ML_T_ENUM || type == ML_T_SET ||
-		(type >= ML_T_TINYBLOB && type <= ML_T_BLOB);
+	return type == ML_T_VARCHAR || type == ML_T_VARSTRING || type == ML_T_STRING || type == ML_T_ENUM ||
+	       type == ML_T_SET || (type >= ML_T_TINYBLOB && type <= ML_T_BLOB);
 }
 
 /* A length: digits up to what a LONGTEXT has; more is cut. */
@@ -98,7 +126,7 @@ lengths(struct ml_px *px, int32_t *m, int32_t *d)
 		const char *dot = memchr(t->s, '.', t->len);
 
 		*m = number_of(t);
-		if (dot != NULL) {	/* "(10.2)" never means anything else */
+		if (dot != NULL) { /* "(10.2)" never means anything else */
 			struct ml_tok frac = { .s = dot + 1, .len = t->len - (uint32_t)(dot + 1 - t->s) };
 
 			*d = number_of(&frac);
@@ -179,7 +207,8 @@ charset_word(struct ml_px *px, struct ml_column *c)
 		return true;
 	}
 	if (ml_px_take(px, "BINARY")) {
-		c->collation = lit("binary-of-charset");	/* <charset>_bin, once the charset is known: ml_column_settle */
+		c->collation =
+			lit("binary-of-charset"); /* <charset>_bin, once the charset is known: ml_column_settle */
 		return true;
 	}
 	return false;
@@ -211,8 +240,8 @@ ml_px_type(struct ml_px *px, struct ml_column *c)
 	if (w->flen > 0)
 		c->flen = w->flen;
 	px->i++;
-	if (w->type == ML_T_STRING && w->class == TC_TEXT && (ml_px_take(px, "VARYING") || ml_px_take(px, "VARCHAR") ||
-			ml_px_take(px, "VARCHARACTER")))
+	if (w->type == ML_T_STRING && w->class == TC_TEXT &&
+		(ml_px_take(px, "VARYING") || ml_px_take(px, "VARCHAR") || ml_px_take(px, "VARCHARACTER")))
 		c->type = ML_T_VARCHAR;
 	if (strcmp(w->word, "LONG") == 0) {
 		if (ml_px_take(px, "VARBINARY"))
@@ -285,7 +314,7 @@ static bool
 is_now(struct ml_px *px)
 {
 	return ml_px_is(px, 0, "CURRENT_TIMESTAMP") || ml_px_is(px, 0, "NOW") || ml_px_is(px, 0, "LOCALTIME") ||
-		ml_px_is(px, 0, "LOCALTIMESTAMP");
+	       ml_px_is(px, 0, "LOCALTIMESTAMP");
 }
 
 /* 0x.. and 0b..: a number for numeric columns, bytes for others. */
@@ -298,7 +327,8 @@ hex_default(struct ml_px *px, const struct ml_tok *t, bool negative, uint8_t typ
 	if (!ml_type_is_text(type) && type != ML_T_BIT && t->len < 66) {
 		memcpy(buf, t->s, t->len);
 		buf[t->len] = '\0';
-		n = snprintf(buf, sizeof(buf), "%s%llu", negative ? "-" : "", strtoull(buf + 2, NULL, buf[1] == 'x' ? 16 : 2));
+		n = snprintf(buf, sizeof(buf), "%s%llu", negative ? "-" : "",
+			strtoull(buf + 2, NULL, buf[1] == 'x' ? 16 : 2));
 		return (struct ml_text){ ml_arena_strndup(px->a, buf, (size_t)n), (uint32_t)n };
 	}
 	return ml_digits_text(t->s + 2, t->len - 2, t->s[1] == 'x' ? 4 : 1, px->a);
@@ -332,7 +362,7 @@ ml_px_default(struct ml_px *px, struct ml_column *c)
 	t = ml_px_peek(px, 0);
 	/* _utf8mb4'x', DATE'2024-01-01', TIMESTAMP'..': what counts is the string. */
 	if (t->kind == ML_TK_WORD && ml_px_peek(px, 1)->kind == ML_TK_STRING &&
-			(t->s[0] == '_' || ml_tok_is(t, "DATE") || ml_tok_is(t, "TIME") || ml_tok_is(t, "TIMESTAMP"))) {
+		(t->s[0] == '_' || ml_tok_is(t, "DATE") || ml_tok_is(t, "TIME") || ml_tok_is(t, "TIMESTAMP"))) {
 		px->i++;
 		t = ml_px_peek(px, 0);
 	}
@@ -399,7 +429,7 @@ generated(struct ml_px *px, struct ml_change *ch)
 		return;
 	ml_px_skip_parens(px);
 	c->flags |= ML_F_GENERATED;
-	c->virtual_generated = true;	/* VIRTUAL is what is meant without a word */
+	c->virtual_generated = true; /* VIRTUAL is what is meant without a word */
 	if (ml_px_take(px, "STORED") || ml_px_take(px, "PERSISTENT"))
 		c->virtual_generated = false;
 	else
@@ -484,7 +514,7 @@ ml_px_column(struct ml_px *px, struct ml_change *ch)
 		c->flags &= (uint8_t)~ML_F_NULLABLE;
 	}
 	while (!ml_px_end(px) && !ml_px_punct(px, 0, ',') && !ml_px_punct(px, 0, ')') && !ml_px_is(px, 0, "FIRST") &&
-			!ml_px_is(px, 0, "AFTER") && !ml_px_is(px, 0, "PARTITION")) {
+		!ml_px_is(px, 0, "AFTER") && !ml_px_is(px, 0, "PARTITION")) {
 		if (attribute(px, ch))
 			continue;
 		if (ml_px_punct(px, 0, '('))
@@ -501,11 +531,21 @@ static struct ml_text
 default_collation(const char *charset, struct ml_arena *a)
 {
 	static const char *const odd[][2] = {
-		{ "latin1", "latin1_swedish_ci" }, { "gbk", "gbk_chinese_ci" }, { "gb2312", "gb2312_chinese_ci" },
-		{ "gb18030", "gb18030_chinese_ci" }, { "big5", "big5_chinese_ci" }, { "sjis", "sjis_japanese_ci" },
-		{ "cp932", "cp932_japanese_ci" }, { "ujis", "ujis_japanese_ci" }, { "eucjpms", "eucjpms_japanese_ci" },
-		{ "euckr", "euckr_korean_ci" }, { "tis620", "tis620_thai_ci" }, { "dec8", "dec8_swedish_ci" },
-		{ "hp8", "hp8_english_ci" }, { "swe7", "swe7_swedish_ci" }, { "latin5", "latin5_turkish_ci" },
+		{ "latin1", "latin1_swedish_ci" },
+		{ "gbk", "gbk_chinese_ci" },
+		{ "gb2312", "gb2312_chinese_ci" },
+		{ "gb18030", "gb18030_chinese_ci" },
+		{ "big5", "big5_chinese_ci" },
+		{ "sjis", "sjis_japanese_ci" },
+		{ "cp932", "cp932_japanese_ci" },
+		{ "ujis", "ujis_japanese_ci" },
+		{ "eucjpms", "eucjpms_japanese_ci" },
+		{ "euckr", "euckr_korean_ci" },
+		{ "tis620", "tis620_thai_ci" },
+		{ "dec8", "dec8_swedish_ci" },
+		{ "hp8", "hp8_english_ci" },
+		{ "swe7", "swe7_swedish_ci" },
+		{ "latin5", "latin5_turkish_ci" },
 		{ "binary", "binary" },
 	};
 	char buf[80];
@@ -567,11 +607,16 @@ settle_blob(struct ml_column *c)
 
 	if (c->type == ML_T_BLOB && c->flen > 0) {
 		bytes = (uint64_t)c->flen * (cs != NULL && cs->kind != ML_CS_BINARY ? cs->mbmaxlen : 1);
-		c->type = bytes < 256 ? ML_T_TINYBLOB : bytes < 65536 ? ML_T_BLOB : bytes < 1u << 24 ? ML_T_MEDIUMBLOB :
-			ML_T_LONGBLOB;
+		c->type = bytes < 256        ? ML_T_TINYBLOB
+			  : bytes < 65536    ? ML_T_BLOB
+			  : bytes < 1u << 24 ? ML_T_MEDIUMBLOB
+					     : ML_T_LONGBLOB;
 	}
 	/* LONGTEXT's 4294967295 has no place in flen: it is "not given", for which every format has that default. */
-	c->flen = c->type == ML_T_TINYBLOB ? 255 : c->type == ML_T_BLOB ? 65535 : c->type == ML_T_MEDIUMBLOB ? 16777215 : -1;
+	c->flen = c->type == ML_T_TINYBLOB     ? 255
+		  : c->type == ML_T_BLOB       ? 65535
+		  : c->type == ML_T_MEDIUMBLOB ? 16777215
+					       : -1;
 }
 
 static void

@@ -25,5 +25,5 @@ void ml_column_settle(struct ml_column *c, struct ml_arena *a, struct ml_text ch
 bool ml_column_of_type(struct ml_column *c, struct ml_arena *a, const char *text, size_t len, bool mariadb);
 /* Defaults of MariaDB's information_schema are SQL expressions. */
 void ml_column_default_sql(struct ml_column *c, struct ml_arena *a, const char *text, size_t len);
-bool ml_type_is_text(uint8_t type);	/* has a charset: CHAR, VARCHAR, BLOB family, ENUM, SET */
+bool ml_type_is_text(uint8_t type); /* has a charset: CHAR, VARCHAR, BLOB family, ENUM, SET */
 #endif

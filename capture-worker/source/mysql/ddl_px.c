@@ -128,7 +128,8 @@ default_db(struct ml_px *px)
 {
 	const struct ml_ddl_env *env = px->env;
 
-	return (struct ml_text){ ml_arena_strndup(px->a, env->default_db_len > 0 ? env->default_db : "", env->default_db_len),
+	return (struct ml_text){ ml_arena_strndup(
+					 px->a, env->default_db_len > 0 ? env->default_db : "", env->default_db_len),
 		(uint32_t)env->default_db_len };
 }
 

@@ -8,13 +8,13 @@ struct ml_charconv;
 
 struct ml_px {
 	struct ml_lexer lx;
-	struct ml_tok *t;	/* tokens read so far, in the arena */
+	struct ml_tok *t; /* tokens read so far, in the arena */
 	uint32_t n, cap;
-	uint32_t i;		/* next one */
-	bool bad;		/* an ML_TK_BAD token was met */
+	uint32_t i; /* next one */
+	bool bad;   /* an ML_TK_BAD token was met */
 	struct ml_arena *a;
 	const struct ml_ddl_env *env;
-	struct ml_charconv *conv;	/* NULL: text is UTF-8 */
+	struct ml_charconv *conv; /* NULL: text is UTF-8 */
 };
 
 /* The token k places ahead; an ML_TK_END behind the last. */
@@ -36,7 +36,7 @@ ml_px_punct(struct ml_px *px, uint32_t k, char c)
 {
 	return ml_tok_punct(ml_px_peek(px, k), c);
 }
-bool ml_px_take(struct ml_px *px, const char *word);	/* passes over the word if it is next */
+bool ml_px_take(struct ml_px *px, const char *word); /* passes over the word if it is next */
 bool ml_px_take2(struct ml_px *px, const char *word, const char *word2);
 bool ml_px_take_punct(struct ml_px *px, char c);
 /* IF [NOT] EXISTS; false if it does not stand here. */
@@ -46,7 +46,7 @@ bool ml_px_name(struct ml_px *px, struct ml_text *out);
 /* [db.]table with the default database put in and case folded as the server does. */
 bool ml_px_table(struct ml_px *px, struct ml_text *db, struct ml_text *table);
 bool ml_px_db(struct ml_px *px, struct ml_text *db);
-struct ml_text ml_px_text(struct ml_px *px, const struct ml_tok *t);	/* its meaning, UTF-8 */
+struct ml_text ml_px_text(struct ml_px *px, const struct ml_tok *t); /* its meaning, UTF-8 */
 /* Behind the parenthesis that closes the one at the current place (or to the end). */
 void ml_px_skip_parens(struct ml_px *px);
 /* To the next comma or closing parenthesis of this depth, or to the end. */
@@ -56,5 +56,5 @@ void ml_px_skip_item(struct ml_px *px);
  * executable comments stay, their frame goes, since they were executed.
  */
 struct ml_text ml_px_source(struct ml_px *px, uint32_t from, uint32_t to);
-struct ml_text ml_px_lower(struct ml_px *px, struct ml_text t);	/* ASCII lower case copy */
+struct ml_text ml_px_lower(struct ml_px *px, struct ml_text t); /* ASCII lower case copy */
 #endif

@@ -58,7 +58,7 @@ ml_px_index_columns(struct ml_px *px, struct ml_change *ch)
 		bool prefix = false;
 
 		if (ml_px_punct(px, 0, '(')) {
-			ml_px_skip_parens(px);		/* an expression: a hidden virtual column */
+			ml_px_skip_parens(px); /* an expression: a hidden virtual column */
 		} else if (ml_px_name(px, &name) && ml_px_punct(px, 0, '(')) {
 			prefix = true;
 			ml_px_skip_parens(px);
@@ -76,7 +76,7 @@ ml_px_index_columns(struct ml_px *px, struct ml_change *ch)
 			ch->prefix = prefixes;
 			cap = bigger;
 		}
-		if (ch->n_cols < 1024) {	/* far above the servers' 16 and 32 */
+		if (ch->n_cols < 1024) { /* far above the servers' 16 and 32 */
 			ch->cols[ch->n_cols] = name;
 			ch->prefix[ch->n_cols++] = prefix;
 		}
@@ -101,7 +101,7 @@ index_def(struct ml_px *px, struct ml_changes *cs)
 	if (ml_px_take(px, "CONSTRAINT")) {
 		constraint = true;
 		if (!ml_px_is(px, 0, "PRIMARY") && !ml_px_is(px, 0, "UNIQUE") && !ml_px_is(px, 0, "FOREIGN") &&
-				!ml_px_is(px, 0, "CHECK") && !ml_px_is(px, 0, "IF"))
+			!ml_px_is(px, 0, "CHECK") && !ml_px_is(px, 0, "IF"))
 			ml_px_name(px, &name);
 		if (ml_px_if_exists(px, &exists, &not_exists))
 			ml_px_name(px, &name);
@@ -111,7 +111,7 @@ index_def(struct ml_px *px, struct ml_changes *cs)
 		ch = ml_change_add(px, cs, ML_CH_ADD_INDEX);
 		ml_px_if_exists(px, &exists, &not_exists);
 		while (!ml_px_end(px) && !ml_px_punct(px, 0, '(') && !ml_px_punct(px, 0, ','))
-			px->i++;	/* USING BTREE, a name that is ignored */
+			px->i++; /* USING BTREE, a name that is ignored */
 		ch->primary = ch->unique = true;
 		ch->if_not_exists = not_exists;
 		ch->name = (struct ml_text){ "PRIMARY", 7 };
@@ -159,7 +159,8 @@ index_def(struct ml_px *px, struct ml_changes *cs)
 
 /* A column's name and definition, with FIRST or AFTER behind it. */
 static bool
-column_def(struct ml_px *px, struct ml_changes *cs, struct ml_ddl_item *it, enum ml_change_kind kind, const struct ml_text *old)
+column_def(struct ml_px *px, struct ml_changes *cs, struct ml_ddl_item *it, enum ml_change_kind kind,
+	const struct ml_text *old)
 {
 	struct ml_change *ch;
 	struct ml_text name;
@@ -258,7 +259,7 @@ ml_px_table_options(struct ml_px *px, struct ml_changes *cs, struct ml_ddl_item 
 		if (ml_px_is(px, 0, "PARTITION") && ml_px_is(px, 1, "BY"))
 			break;
 		if (ml_px_is(px, 0, "START") && ml_px_is(px, 1, "TRANSACTION")) {
-			it->as_select = true;	/* MySQL's atomic CREATE .. SELECT */
+			it->as_select = true; /* MySQL's atomic CREATE .. SELECT */
 			break;
 		}
 		if (ml_px_is(px, 0, "SELECT") || ml_px_is(px, 0, "VALUES") || ml_px_is(px, 0, "WITH")) {
@@ -405,7 +406,7 @@ exchange_spec(struct ml_px *px, struct ml_changes *cs, struct ml_ddl_item *it)
 	if (ml_px_take2(px, "WITH", "TABLE") && ml_px_table(px, &it->pre_db, &it->pre_table)) {
 		it->op = ML_DDL_EXCHANGE;
 		if (ml_px_take2(px, "WITHOUT", "VALIDATION"))
-			cs->v[cs->n - 1].if_exists = true;	/* kept for the text */
+			cs->v[cs->n - 1].if_exists = true; /* kept for the text */
 	}
 }
 
@@ -458,11 +459,11 @@ spec(struct ml_px *px, struct ml_changes *cs, struct ml_ddl_item *it)
 			px->i++;
 		return;
 	} else if (table_option(px, cs)) {
-		return;		/* options follow each other without commas */
+		return; /* options follow each other without commas */
 	} else if (ml_px_is(px, 0, "FORCE") || ml_px_is(px, 0, "ENABLE") || ml_px_is(px, 0, "DISABLE") ||
-			ml_px_is(px, 0, "ANALYZE") || ml_px_is(px, 0, "CHECK") || ml_px_is(px, 0, "OPTIMIZE") ||
-			ml_px_is(px, 0, "REBUILD") || ml_px_is(px, 0, "REPAIR") || ml_px_is(px, 0, "IMPORT") ||
-			ml_px_is(px, 0, "DISCARD") || ml_px_is(px, 0, "CONVERT") || ml_px_is(px, 0, "SECONDARY_LOAD")) {
+		   ml_px_is(px, 0, "ANALYZE") || ml_px_is(px, 0, "CHECK") || ml_px_is(px, 0, "OPTIMIZE") ||
+		   ml_px_is(px, 0, "REBUILD") || ml_px_is(px, 0, "REPAIR") || ml_px_is(px, 0, "IMPORT") ||
+		   ml_px_is(px, 0, "DISCARD") || ml_px_is(px, 0, "CONVERT") || ml_px_is(px, 0, "SECONDARY_LOAD")) {
 		it->needs_reread = it->needs_reread || ml_px_is(px, 0, "CONVERT");
 		ml_change_add(px, cs, ML_CH_OTHER);
 	} else {
@@ -482,7 +483,8 @@ spec(struct ml_px *px, struct ml_changes *cs, struct ml_ddl_item *it)
 	}
 	while (!ml_px_end(px) && !ml_px_punct(px, 0, ',')) {
 		/* Partitioning may follow a column without a comma. */
-		if (ml_px_is(px, 0, "PARTITION") && ml_px_is(px, 1, "BY") && cs->v[cs->n - 1].kind != ML_CH_PARTITION_BY)
+		if (ml_px_is(px, 0, "PARTITION") && ml_px_is(px, 1, "BY") &&
+			cs->v[cs->n - 1].kind != ML_CH_PARTITION_BY)
 			return;
 		if (ml_px_punct(px, 0, '('))
 			ml_px_skip_parens(px);
@@ -512,14 +514,33 @@ int
 ml_changes_action(const struct ml_changes *cs)
 {
 	static const uint8_t action[] = {
-		[ML_CH_ADD_COLUMN] = 5, [ML_CH_MODIFY_COLUMN] = 12, [ML_CH_DROP_COLUMN] = 6, [ML_CH_RENAME_COLUMN] = 12,
-		[ML_CH_SET_DEFAULT] = 15, [ML_CH_DROP_DEFAULT] = 15, [ML_CH_ADD_INDEX] = 7, [ML_CH_DROP_INDEX] = 8,
-		[ML_CH_DROP_PRIMARY] = 33, [ML_CH_RENAME_INDEX] = 18, [ML_CH_INDEX_VISIBILITY] = 41, [ML_CH_ADD_FOREIGN] = 9,
-		[ML_CH_DROP_FOREIGN] = 10, [ML_CH_CONVERT_CHARSET] = 22, [ML_CH_DEFAULT_CHARSET] = 22, [ML_CH_COMMENT] = 17,
-		[ML_CH_AUTO_INCREMENT] = 13, [ML_CH_RENAME_TABLE] = 14, [ML_CH_ADD_PARTITION] = 19,
-		[ML_CH_DROP_PARTITION] = 20, [ML_CH_TRUNCATE_PARTITION] = 23, [ML_CH_REORGANIZE_PARTITION] = 64,
-		[ML_CH_EXCHANGE] = 42, [ML_CH_PARTITION_BY] = 71, [ML_CH_REMOVE_PARTITIONING] = 72,
-		[ML_CH_VERSIONING] = 0, [ML_CH_OTHER] = 0,
+		[ML_CH_ADD_COLUMN] = 5,
+		[ML_CH_MODIFY_COLUMN] = 12,
+		[ML_CH_DROP_COLUMN] = 6,
+		[ML_CH_RENAME_COLUMN] = 12,
+		[ML_CH_SET_DEFAULT] = 15,
+		[ML_CH_DROP_DEFAULT] = 15,
+		[ML_CH_ADD_INDEX] = 7,
+		[ML_CH_DROP_INDEX] = 8,
+		[ML_CH_DROP_PRIMARY] = 33,
+		[ML_CH_RENAME_INDEX] = 18,
+		[ML_CH_INDEX_VISIBILITY] = 41,
+		[ML_CH_ADD_FOREIGN] = 9,
+		[ML_CH_DROP_FOREIGN] = 10,
+		[ML_CH_CONVERT_CHARSET] = 22,
+		[ML_CH_DEFAULT_CHARSET] = 22,
+		[ML_CH_COMMENT] = 17,
+		[ML_CH_AUTO_INCREMENT] = 13,
+		[ML_CH_RENAME_TABLE] = 14,
+		[ML_CH_ADD_PARTITION] = 19,
+		[ML_CH_DROP_PARTITION] = 20,
+		[ML_CH_TRUNCATE_PARTITION] = 23,
+		[ML_CH_REORGANIZE_PARTITION] = 64,
+		[ML_CH_EXCHANGE] = 42,
+		[ML_CH_PARTITION_BY] = 71,
+		[ML_CH_REMOVE_PARTITIONING] = 72,
+		[ML_CH_VERSIONING] = 0,
+		[ML_CH_OTHER] = 0,
 	};
 	int one = 0, n = 0;
 

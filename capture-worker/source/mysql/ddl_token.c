@@ -33,10 +33,14 @@ multibyte_of(uint16_t collation)
 }
 
 void
-ml_lexer_init(struct ml_lexer *lx, const char *sql, size_t len, uint64_t sql_mode, uint16_t client_collation, bool mariadb)
+ml_lexer_init(
+	struct ml_lexer *lx, const char *sql, size_t len, uint64_t sql_mode, uint16_t client_collation, bool mariadb)
 {
 	*lx = (struct ml_lexer){
-		.p = sql, .end = sql + len, .multibyte = multibyte_of(client_collation), .mariadb = mariadb,
+		.p = sql,
+		.end = sql + len,
+		.multibyte = multibyte_of(client_collation),
+		.mariadb = mariadb,
 		.ansi_quotes = (sql_mode & ML_SQL_MODE_ANSI_QUOTES) != 0,
 		.no_backslash = (sql_mode & ML_SQL_MODE_NO_BACKSLASH_ESCAPES) != 0,
 	};
@@ -63,7 +67,9 @@ char_len(uint8_t family, const char *s, const char *end)
 	case MB_BIG5:
 		return in(p[0], 0xA1, 0xF9) && (in(p[1], 0x40, 0x7E) || in(p[1], 0xA1, 0xFE)) ? 2 : 1;
 	case MB_SJIS:
-		return (in(p[0], 0x81, 0x9F) || in(p[0], 0xE0, 0xFC)) && (in(p[1], 0x40, 0x7E) || in(p[1], 0x80, 0xFC)) ? 2 : 1;
+		return (in(p[0], 0x81, 0x9F) || in(p[0], 0xE0, 0xFC)) && (in(p[1], 0x40, 0x7E) || in(p[1], 0x80, 0xFC))
+			       ? 2
+			       : 1;
 	default:
 		if (!in(p[0], 0x81, 0xFE))
 			return 1;
@@ -88,7 +94,8 @@ is_digit(char c)
 static bool
 is_word(char c)
 {
-	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || (uint8_t)c >= 0x80;
+	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' ||
+	       (uint8_t)c >= 0x80;
 }
 
 static char
@@ -131,7 +138,7 @@ comment(struct ml_lexer *lx)
 			digits++;
 		}
 		if (digits < 5)
-			p -= digits;	/* not a version but the first token */
+			p -= digits; /* not a version but the first token */
 		else if (lx->mariadb && lx->p[2] == '!' && version >= 50700 && version <= 99999)
 			run = false;
 	}
@@ -270,14 +277,15 @@ ml_lexer_next(struct ml_lexer *lx)
 		t.kind = ML_TK_IDENT;
 		lx->p++;
 		closed = quoted(lx, c, false);
-	} else if (lx->end - lx->p >= 2 && lx->p[1] == '\'' && (upper(c) == 'X' || upper(c) == 'B' || upper(c) == 'N')) {
+	} else if (lx->end - lx->p >= 2 && lx->p[1] == '\'' &&
+		   (upper(c) == 'X' || upper(c) == 'B' || upper(c) == 'N')) {
 		t.kind = ML_TK_STRING;
 		lx->p += 2;
 		closed = quoted(lx, '\'', upper(c) == 'N' && !lx->no_backslash);
 	} else if (is_digit(c)) {
 		t.kind = number(lx);
 	} else if (c == '.' && lx->end - lx->p >= 2 && is_digit(lx->p[1]) && t.blank) {
-		t.kind = ML_TK_NUMBER;	/* .5; but db.5t is a name */
+		t.kind = ML_TK_NUMBER; /* .5; but db.5t is a name */
 		for (lx->p++; lx->p < lx->end && is_digit(*lx->p); lx->p++)
 			;
 	} else if (is_word(c)) {
@@ -378,7 +386,7 @@ ml_tok_text(const struct ml_lexer *lx, const struct ml_tok *t, struct ml_arena *
 
 		if (*p == q && n == 1) {
 			*o++ = q;
-			p += 2;		/* the second of a pair */
+			p += 2; /* the second of a pair */
 		} else if (*p == '\\' && escapes && p + 1 < end) {
 			p++;
 			/* \% and \_ keep their backslash: they matter to LIKE. */

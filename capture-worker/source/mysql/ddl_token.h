@@ -19,32 +19,33 @@
 #define ML_SQL_MODE_NO_BACKSLASH_ESCAPES (UINT64_C(1) << 20)
 
 enum ml_tok_kind {
-	ML_TK_END,	/* len 0; stays the answer when asked again */
-	ML_TK_WORD,	/* unquoted name or keyword */
-	ML_TK_IDENT,	/* `..`, or ".." under ANSI_QUOTES; s and len include the quotes */
-	ML_TK_STRING,	/* '..', or ".."; x'..', b'..', n'..' too; quotes and prefix included */
-	ML_TK_NUMBER,	/* 12, 1.5e3, 0x1F, 0b01 */
-	ML_TK_PUNCT,	/* one byte */
-	ML_TK_BAD,	/* unterminated quote or comment: everything up to the end */
+	ML_TK_END,    /* len 0; stays the answer when asked again */
+	ML_TK_WORD,   /* unquoted name or keyword */
+	ML_TK_IDENT,  /* `..`, or ".." under ANSI_QUOTES; s and len include the quotes */
+	ML_TK_STRING, /* '..', or ".."; x'..', b'..', n'..' too; quotes and prefix included */
+	ML_TK_NUMBER, /* 12, 1.5e3, 0x1F, 0b01 */
+	ML_TK_PUNCT,  /* one byte */
+	ML_TK_BAD,    /* unterminated quote or comment: everything up to the end */
 };
 
 struct ml_tok {
-	const char *s;	/* into the statement, not terminated */
+	const char *s; /* into the statement, not terminated */
 	uint32_t len;
-	uint8_t kind;	/* enum ml_tok_kind */
-	bool blank;	/* blanks or comments stood before it */
-	bool executable;	/* it stands in an executable comment */
+	uint8_t kind;    /* enum ml_tok_kind */
+	bool blank;      /* blanks or comments stood before it */
+	bool executable; /* it stands in an executable comment */
 };
 
 struct ml_lexer {
 	const char *p, *end;
-	uint8_t multibyte;	/* private: family of the client's charset */
+	uint8_t multibyte; /* private: family of the client's charset */
 	bool ansi_quotes, no_backslash, mariadb;
-	bool in_executable;	/* inside of an executable comment */
+	bool in_executable; /* inside of an executable comment */
 };
 
 /* client_collation: of status variable 4 (0: UTF-8).  Keeps sql, which need not be terminated. */
-void ml_lexer_init(struct ml_lexer *lx, const char *sql, size_t len, uint64_t sql_mode, uint16_t client_collation, bool mariadb);
+void ml_lexer_init(
+	struct ml_lexer *lx, const char *sql, size_t len, uint64_t sql_mode, uint16_t client_collation, bool mariadb);
 struct ml_tok ml_lexer_next(struct ml_lexer *lx);
 
 /* True if t is the unquoted word w (upper case ASCII). */

@@ -45,12 +45,12 @@ struct ml_dump {
 	int fd, wake_fd;
 	SSL *ssl;
 	uint8_t *buf;
-	size_t cap, head, tail;	/* bytes not consumed yet are [head, tail) */
-	struct ml_buf big;	/* an event that came in several packets */
+	size_t cap, head, tail; /* bytes not consumed yet are [head, tail) */
+	struct ml_buf big;      /* an event that came in several packets */
 	bool in_big;
 	bool got_any;
-	bool wants_write;	/* TLS: reading waits for a write */
-	uint64_t heard_us;	/* when bytes last arrived */
+	bool wants_write;  /* TLS: reading waits for a write */
+	uint64_t heard_us; /* when bytes last arrived */
 };
 
 static uint64_t
@@ -71,8 +71,10 @@ set_up(struct ml_dump *d, const struct ml_dump_start *start, struct ml_err *err)
 
 	snprintf(sql, sizeof(sql), "SET SESSION net_write_timeout = %u", WRITE_TIMEOUT_S);
 	if (ml_my_query(&d->conn, sql, NULL, err) < 0 ||
-	    ml_my_query(&d->conn, "SET @master_binlog_checksum = @@global.binlog_checksum, "
-				  "@source_binlog_checksum = @@global.binlog_checksum", NULL, err) < 0)
+		ml_my_query(&d->conn,
+			"SET @master_binlog_checksum = @@global.binlog_checksum, "
+			"@source_binlog_checksum = @@global.binlog_checksum",
+			NULL, err) < 0)
 		return -1;
 	snprintf(sql, sizeof(sql), "SET @master_heartbeat_period = %llu, @source_heartbeat_period = %llu",
 		ML_DUMP_HEARTBEAT_MS * 1000000ull, ML_DUMP_HEARTBEAT_MS * 1000000ull);
@@ -114,14 +116,16 @@ send_all(struct ml_dump *d, const uint8_t *p, size_t n, struct ml_err *err)
 		} else {
 			k = send(d->fd, p, n, MSG_NOSIGNAL);
 			if (k < 0 && errno != EAGAIN && errno != EINTR)
-				return ML_ERR(err, ErrUpstreamUnavailable, CR_SERVER_LOST, d->conn.addr, strerror(errno));
+				return ML_ERR(
+					err, ErrUpstreamUnavailable, CR_SERVER_LOST, d->conn.addr, strerror(errno));
 			if (k < 0)
 				k = 0;
 		}
 		p += k;
 		n -= (size_t)k;
 		if (k == 0 && poll(&pfd, 1, (int)SETUP_TIMEOUT_S * 1000) == 0)
-			return ML_ERR(err, ErrUpstreamUnavailable, CR_SERVER_LOST, d->conn.addr, "the server takes no data");
+			return ML_ERR(
+				err, ErrUpstreamUnavailable, CR_SERVER_LOST, d->conn.addr, "the server takes no data");
 	}
 	return 0;
 }
@@ -142,8 +146,8 @@ command(struct ml_dump *d, const struct ml_dump_start *start, struct ml_err *err
 	if (file_len > 511)
 		return ML_ERR(err, ErrMySQLQueryError, 0, d->conn.addr, "the log file's name is too long");
 	le(&p, 11 + file_len, 3);
-	*p++ = 0;		/* sequence number: each command starts anew */
-	*p++ = 0x12;		/* COM_BINLOG_DUMP */
+	*p++ = 0;    /* sequence number: each command starts anew */
+	*p++ = 0x12; /* COM_BINLOG_DUMP */
 	le(&p, start->gtid != NULL ? 4 : start->offset, 4);
 	le(&p, start->stop_at_end ? 1 : 0, 2);
 	le(&p, start->server_id, 4);
@@ -255,7 +259,8 @@ fill(struct ml_dump *d, struct ml_err *err)
 			d->wants_write = e == SSL_ERROR_WANT_WRITE;
 			if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE)
 				return 0;
-			return ML_ERR(err, ErrUpstreamUnavailable, CR_SERVER_LOST, d->conn.addr, "connection lost (TLS)");
+			return ML_ERR(
+				err, ErrUpstreamUnavailable, CR_SERVER_LOST, d->conn.addr, "connection lost (TLS)");
 		}
 		d->wants_write = false;
 	} else {

@@ -48,18 +48,59 @@ const char *
 ml_ev_name(uint8_t type)
 {
 	static const char *const names[256] = {
-		[1] = "START_V3", [2] = "QUERY", [3] = "STOP", [4] = "ROTATE", [5] = "INTVAR", [6] = "LOAD", [8] = "CREATE_FILE",
-		[9] = "APPEND_BLOCK", [10] = "EXEC_LOAD", [11] = "DELETE_FILE", [12] = "NEW_LOAD", [13] = "RAND", [14] = "USER_VAR",
-		[15] = "FORMAT_DESCRIPTION", [16] = "XID", [17] = "BEGIN_LOAD_QUERY", [18] = "EXECUTE_LOAD_QUERY",
-		[19] = "TABLE_MAP", [20] = "WRITE_ROWS_V0", [21] = "UPDATE_ROWS_V0", [22] = "DELETE_ROWS_V0",
-		[23] = "WRITE_ROWS_V1", [24] = "UPDATE_ROWS_V1", [25] = "DELETE_ROWS_V1", [26] = "INCIDENT", [27] = "HEARTBEAT",
-		[28] = "IGNORABLE", [29] = "ROWS_QUERY", [30] = "WRITE_ROWS", [31] = "UPDATE_ROWS", [32] = "DELETE_ROWS",
-		[33] = "GTID", [34] = "ANONYMOUS_GTID", [35] = "PREVIOUS_GTIDS", [36] = "TRANSACTION_CONTEXT",
-		[37] = "VIEW_CHANGE", [38] = "XA_PREPARE", [39] = "PARTIAL_UPDATE_ROWS", [40] = "TRANSACTION_PAYLOAD",
-		[41] = "HEARTBEAT_V2", [42] = "GTID_TAGGED", [160] = "ANNOTATE_ROWS", [161] = "BINLOG_CHECKPOINT",
-		[162] = "MARIADB_GTID", [163] = "MARIADB_GTID_LIST", [164] = "START_ENCRYPTION", [165] = "QUERY_COMPRESSED",
-		[166] = "WRITE_ROWS_COMPRESSED_V1", [167] = "UPDATE_ROWS_COMPRESSED_V1", [168] = "DELETE_ROWS_COMPRESSED_V1",
-		[169] = "WRITE_ROWS_COMPRESSED", [170] = "UPDATE_ROWS_COMPRESSED", [171] = "DELETE_ROWS_COMPRESSED",
+		[1] = "START_V3",
+		[2] = "QUERY",
+		[3] = "STOP",
+		[4] = "ROTATE",
+		[5] = "INTVAR",
+		[6] = "LOAD",
+		[8] = "CREATE_FILE",
+		[9] = "APPEND_BLOCK",
+		[10] = "EXEC_LOAD",
+		[11] = "DELETE_FILE",
+		[12] = "NEW_LOAD",
+		[13] = "RAND",
+		[14] = "USER_VAR",
+		[15] = "FORMAT_DESCRIPTION",
+		[16] = "XID",
+		[17] = "BEGIN_LOAD_QUERY",
+		[18] = "EXECUTE_LOAD_QUERY",
+		[19] = "TABLE_MAP",
+		[20] = "WRITE_ROWS_V0",
+		[21] = "UPDATE_ROWS_V0",
+		[22] = "DELETE_ROWS_V0",
+		[23] = "WRITE_ROWS_V1",
+		[24] = "UPDATE_ROWS_V1",
+		[25] = "DELETE_ROWS_V1",
+		[26] = "INCIDENT",
+		[27] = "HEARTBEAT",
+		[28] = "IGNORABLE",
+		[29] = "ROWS_QUERY",
+		[30] = "WRITE_ROWS",
+		[31] = "UPDATE_ROWS",
+		[32] = "DELETE_ROWS",
+		[33] = "GTID",
+		[34] = "ANONYMOUS_GTID",
+		[35] = "PREVIOUS_GTIDS",
+		[36] = "TRANSACTION_CONTEXT",
+		[37] = "VIEW_CHANGE",
+		[38] = "XA_PREPARE",
+		[39] = "PARTIAL_UPDATE_ROWS",
+		[40] = "TRANSACTION_PAYLOAD",
+		[41] = "HEARTBEAT_V2",
+		[42] = "GTID_TAGGED",
+		[160] = "ANNOTATE_ROWS",
+		[161] = "BINLOG_CHECKPOINT",
+		[162] = "MARIADB_GTID",
+		[163] = "MARIADB_GTID_LIST",
+		[164] = "START_ENCRYPTION",
+		[165] = "QUERY_COMPRESSED",
+		[166] = "WRITE_ROWS_COMPRESSED_V1",
+		[167] = "UPDATE_ROWS_COMPRESSED_V1",
+		[168] = "DELETE_ROWS_COMPRESSED_V1",
+		[169] = "WRITE_ROWS_COMPRESSED",
+		[170] = "UPDATE_ROWS_COMPRESSED",
+		[171] = "DELETE_ROWS_COMPRESSED",
 	};
 
 	return names[type] != NULL ? names[type] : "unknown";
@@ -84,7 +125,7 @@ ml_ev_format(struct ml_ev_format *f, const struct ml_ev *e)
 	if (ml_rd_left(&r) < 25 + 1)
 		return -1;
 	if (r.p[ML_EV_TABLE_MAP - 1] == 6)
-		return -1;	/* table ids of 4 bytes: older than every supported server */
+		return -1; /* table ids of 4 bytes: older than every supported server */
 	f->checksum = r.end[-1];
 	if (f->checksum != 0 && f->checksum != 1 && f->checksum != 255)
 		return -1;
@@ -185,7 +226,17 @@ status_vars(struct ml_ev_query *q, struct ml_rd r)
 {
 	/* Fixed lengths; 0: handled or unknown. */
 	static const uint8_t fixed[256] = {
-		[0] = 4, [3] = 4, [7] = 2, [9] = 8, [10] = 4, [16] = 1, [17] = 8, [18] = 2, [19] = 1, [20] = 1, [129] = 8,
+		[0] = 4,
+		[3] = 4,
+		[7] = 2,
+		[9] = 8,
+		[10] = 4,
+		[16] = 1,
+		[17] = 8,
+		[18] = 2,
+		[19] = 1,
+		[20] = 1,
+		[129] = 8,
 	};
 
 	while (ml_rd_left(&r) > 0) {
@@ -346,7 +397,7 @@ xid_part(const char **p, const char *end, uint8_t *out, uint8_t *out_len)
 	if (*p >= end || *(*p)++ != '\'')
 		return -1;
 	while (*p < end && **p != '\'') {
-		unsigned v = (uint8_t)**p;
+		unsigned v = (uint8_t) * *p;
 
 		if (n >= 64)
 			return -1;
@@ -355,7 +406,7 @@ xid_part(const char **p, const char *end, uint8_t *out, uint8_t *out_len)
 			const char *hi, *lo;
 
 			if (end - *p < 2 || (hi = strchr(digits, (*p)[0] | 0x20)) == NULL ||
-			    (lo = strchr(digits, (*p)[1] | 0x20)) == NULL || *hi == '\0' || *lo == '\0')
+				(lo = strchr(digits, (*p)[1] | 0x20)) == NULL || *hi == '\0' || *lo == '\0')
 				return -1;
 			v = (unsigned)((hi - digits) << 4 | (lo - digits));
 			(*p)++;
@@ -374,7 +425,7 @@ int
 ml_xid_parse(struct ml_xid *x, const char *text, size_t len)
 {
 	const char *p = text, *end = text + len;
-	uint64_t format = 1;	/* the default of the statement */
+	uint64_t format = 1; /* the default of the statement */
 
 	*x = (struct ml_xid){ 0 };
 	if (len < 3 || strncasecmp(p, "XA ", 3) != 0)

@@ -15,13 +15,38 @@
 #include "common/base/buf.h"
 
 enum ml_ev_type {
-	ML_EV_QUERY = 2, ML_EV_STOP = 3, ML_EV_ROTATE = 4, ML_EV_INTVAR = 5, ML_EV_APPEND_BLOCK = 9, ML_EV_DELETE_FILE = 11,
-	ML_EV_RAND = 13, ML_EV_USER_VAR = 14, ML_EV_FORMAT = 15, ML_EV_XID = 16, ML_EV_BEGIN_LOAD = 17, ML_EV_EXECUTE_LOAD = 18,
-	ML_EV_TABLE_MAP = 19, ML_EV_INCIDENT = 26, ML_EV_HEARTBEAT = 27, ML_EV_IGNORABLE = 28, ML_EV_ROWS_QUERY = 29,
-	ML_EV_GTID = 33, ML_EV_ANONYMOUS_GTID = 34, ML_EV_PREVIOUS_GTIDS = 35, ML_EV_TRANSACTION_CONTEXT = 36,
-	ML_EV_VIEW_CHANGE = 37, ML_EV_XA_PREPARE = 38, ML_EV_TRANSACTION_PAYLOAD = 40, ML_EV_HEARTBEAT_V2 = 41,
-	ML_EV_GTID_TAGGED = 42, ML_EV_MARIA_ANNOTATE = 160, ML_EV_MARIA_CHECKPOINT = 161, ML_EV_MARIA_GTID = 162,
-	ML_EV_MARIA_GTID_LIST = 163, ML_EV_MARIA_START_ENCRYPTION = 164, ML_EV_MARIA_QUERY_COMPRESSED = 165,
+	ML_EV_QUERY = 2,
+	ML_EV_STOP = 3,
+	ML_EV_ROTATE = 4,
+	ML_EV_INTVAR = 5,
+	ML_EV_APPEND_BLOCK = 9,
+	ML_EV_DELETE_FILE = 11,
+	ML_EV_RAND = 13,
+	ML_EV_USER_VAR = 14,
+	ML_EV_FORMAT = 15,
+	ML_EV_XID = 16,
+	ML_EV_BEGIN_LOAD = 17,
+	ML_EV_EXECUTE_LOAD = 18,
+	ML_EV_TABLE_MAP = 19,
+	ML_EV_INCIDENT = 26,
+	ML_EV_HEARTBEAT = 27,
+	ML_EV_IGNORABLE = 28,
+	ML_EV_ROWS_QUERY = 29,
+	ML_EV_GTID = 33,
+	ML_EV_ANONYMOUS_GTID = 34,
+	ML_EV_PREVIOUS_GTIDS = 35,
+	ML_EV_TRANSACTION_CONTEXT = 36,
+	ML_EV_VIEW_CHANGE = 37,
+	ML_EV_XA_PREPARE = 38,
+	ML_EV_TRANSACTION_PAYLOAD = 40,
+	ML_EV_HEARTBEAT_V2 = 41,
+	ML_EV_GTID_TAGGED = 42,
+	ML_EV_MARIA_ANNOTATE = 160,
+	ML_EV_MARIA_CHECKPOINT = 161,
+	ML_EV_MARIA_GTID = 162,
+	ML_EV_MARIA_GTID_LIST = 163,
+	ML_EV_MARIA_START_ENCRYPTION = 164,
+	ML_EV_MARIA_QUERY_COMPRESSED = 165,
 };
 
 /* Flags of the common header. */
@@ -30,15 +55,15 @@ enum { ML_EVF_THREAD_SPECIFIC = 0x0004, ML_EVF_ARTIFICIAL = 0x0020, ML_EVF_IGNOR
 #define ML_EV_HEADER 19u
 
 struct ml_ev {
-	uint32_t timestamp;	/* seconds, UTC; of the statement, or 0 */
+	uint32_t timestamp; /* seconds, UTC; of the statement, or 0 */
 	uint32_t server_id;
-	uint32_t next_pos;	/* end of the event in its file, modulo 2^32; 0 inside groups of MariaDB 11.4+ */
-	uint32_t len;		/* whole event with header and checksum */
+	uint32_t next_pos; /* end of the event in its file, modulo 2^32; 0 inside groups of MariaDB 11.4+ */
+	uint32_t len;      /* whole event with header and checksum */
 	uint16_t flags;
 	uint8_t type;
-	const uint8_t *raw;	/* the whole event */
-	const uint8_t *body;	/* behind the header */
-	uint32_t body_len;	/* without the checksum */
+	const uint8_t *raw;  /* the whole event */
+	const uint8_t *body; /* behind the header */
+	uint32_t body_len;   /* without the checksum */
 };
 
 /*
@@ -48,12 +73,12 @@ struct ml_ev {
 int ml_ev_split(struct ml_ev *e, const uint8_t *p, size_t len, unsigned crc_len);
 /* True if the event's last 4 bytes are the CRC32 of the others. */
 bool ml_ev_crc_ok(const uint8_t *p, size_t len);
-const char *ml_ev_name(uint8_t type);	/* "TABLE_MAP"; "unknown" */
+const char *ml_ev_name(uint8_t type); /* "TABLE_MAP"; "unknown" */
 
 struct ml_ev_format {
 	char server_version[51];
-	uint32_t created;	/* seconds, only in the first file after a start, else 0 */
-	uint8_t checksum;	/* 0 none, 1 CRC32, 255 undefined */
+	uint32_t created; /* seconds, only in the first file after a start, else 0 */
+	uint8_t checksum; /* 0 none, 1 CRC32, 255 undefined */
 };
 int ml_ev_format(struct ml_ev_format *f, const struct ml_ev *e);
 
@@ -69,20 +94,26 @@ int ml_ev_heartbeat(char file[256], const struct ml_ev *e);
 /* XA transaction id as the log has it: format, global part, branch part. */
 struct ml_xid {
 	uint32_t format;
-	uint8_t gtrid_len, bqual_len;	/* at most 64 each */
+	uint8_t gtrid_len, bqual_len; /* at most 64 each */
 	uint8_t data[128];
 };
 
 enum {
-	ML_GTIDF_STANDALONE = 0x01, ML_GTIDF_GROUP_COMMIT = 0x02, ML_GTIDF_TRANSACTIONAL = 0x04, ML_GTIDF_DDL = 0x20,
-	ML_GTIDF_XA_PREPARE = 0x40, ML_GTIDF_XA_COMPLETED = 0x80,
+	ML_GTIDF_STANDALONE = 0x01,
+	ML_GTIDF_GROUP_COMMIT = 0x02,
+	ML_GTIDF_TRANSACTIONAL = 0x04,
+	ML_GTIDF_DDL = 0x20,
+	ML_GTIDF_XA_PREPARE = 0x40,
+	ML_GTIDF_XA_COMPLETED = 0x80,
 	/* flags_extra */
-	ML_GTIDX_START_ALTER = 0x02, ML_GTIDX_COMMIT_ALTER = 0x04, ML_GTIDX_ROLLBACK_ALTER = 0x08,
+	ML_GTIDX_START_ALTER = 0x02,
+	ML_GTIDX_COMMIT_ALTER = 0x04,
+	ML_GTIDX_ROLLBACK_ALTER = 0x08,
 };
 struct ml_ev_gtid {
 	struct ml_gtid gtid;
 	uint8_t flags, flags_extra;
-	struct ml_xid xid;	/* with ML_GTIDF_XA_PREPARE or _XA_COMPLETED */
+	struct ml_xid xid; /* with ML_GTIDF_XA_PREPARE or _XA_COMPLETED */
 };
 int ml_ev_maria_gtid(struct ml_ev_gtid *g, const struct ml_ev *e);
 
@@ -92,15 +123,15 @@ int ml_ev_maria_gtid_list(struct ml_gtid_list *l, const struct ml_ev *e);
 struct ml_ev_query {
 	uint32_t thread_id;
 	uint16_t error_code;
-	struct ml_text db;	/* default schema */
-	struct ml_text sql;	/* in the client's charset; not NUL-terminated */
+	struct ml_text db;  /* default schema */
+	struct ml_text sql; /* in the client's charset; not NUL-terminated */
 	bool has_sql_mode;
 	uint64_t sql_mode;
-	uint16_t client_charset;	/* collation ids; 0: not told */
+	uint16_t client_charset; /* collation ids; 0: not told */
 	uint16_t connection_collation, server_collation;
-	uint16_t db_collation;	/* 0: not told */
-	uint32_t micros;	/* part of the second; 0 if not told */
-	uint8_t alter_flags;	/* MariaDB's two-phase ALTER, ML_GTIDX_... */
+	uint16_t db_collation; /* 0: not told */
+	uint32_t micros;       /* part of the second; 0 if not told */
+	uint8_t alter_flags;   /* MariaDB's two-phase ALTER, ML_GTIDX_... */
 };
 /* QUERY and QUERY_COMPRESSED; scratch holds the text of the latter until its next use. */
 int ml_ev_query(struct ml_ev_query *q, const struct ml_ev *e, struct ml_buf *scratch);

@@ -26,7 +26,10 @@ struct ml_feed_mark
 ml_feed_mark_now(const struct ml_feed *f)
 {
 	return (struct ml_feed_mark){
-		.n_rows = f->b->n_rows, .n_txns = f->b->n_txns, .n_changes = f->b->n_changes, .bytes_in = f->b->bytes_in,
+		.n_rows = f->b->n_rows,
+		.n_txns = f->b->n_txns,
+		.n_changes = f->b->n_changes,
+		.bytes_in = f->b->bytes_in,
 	};
 }
 
@@ -138,7 +141,7 @@ hand_over(struct ml_feed *f, ml_ts ts)
 	ml_place_copy(&f->good, place);
 	f->good_last = f->fold.last;
 	if (ts <= f->resolved && f->b->n_changes == 0) {
-		f->b->bytes_in = 0;	/* groups read again that were delivered before */
+		f->b->bytes_in = 0; /* groups read again that were delivered before */
 		return;
 	}
 	ml_buf_clear(&f->gtid);
@@ -151,7 +154,9 @@ hand_over(struct ml_feed *f, ml_ts ts)
 	pos.last_ts = ts > f->fold.last ? ts : f->fold.last;
 	pos.time_us = ml_clock_now_us(f->clock);
 	f->b->barrier = (struct ml_barrier){
-		.kind = ML_BAR_RESOLVED, .ts = ts, .position = ml_batch_position(f->b, &pos),
+		.kind = ML_BAR_RESOLVED,
+		.ts = ts,
+		.position = ml_batch_position(f->b, &pos),
 	};
 	f->resolved = ts;
 	f->good_read = true;
@@ -178,7 +183,8 @@ on_open(void *arg, const struct ml_ev_gtid *id, uint32_t timestamp, struct ml_er
 
 		return ML_ERRF(err, ErrMySQLIncident, 0,
 			"the source crashed while it wrote a large transaction before %s, which had been delivered in part; "
-			"re-create the changefeed", ml_reader_at(&f->reader, at, sizeof(at)));
+			"re-create the changefeed",
+			ml_reader_at(&f->reader, at, sizeof(at)));
 	}
 	f->last_before = f->fold.last;
 	clamp = ml_journal_pass(f->journal, file, f->reader.place.offset, &f->fold.last);
@@ -188,7 +194,7 @@ on_open(void *arg, const struct ml_ev_gtid *id, uint32_t timestamp, struct ml_er
 		/* Only a time ahead of the fold can be a time ahead of the clock; the others need no look at it. */
 		phys_us = ml_fold_clamp(phys_us, ml_clock_now_us(f->clock), &clamped);
 		if (clamped && ml_journal_add(f->journal, ML_JOURNAL_CLAMP, file, f->reader.place.offset, phys_us,
-				ml_ts_from_ms(phys_us / 1000), err) < 0)
+				       ml_ts_from_ms(phys_us / 1000), err) < 0)
 			return -1;
 	}
 	if (f->by_second && timestamp >= ml_ts_ms(f->discard_to) / 1000) {
@@ -252,7 +258,8 @@ on_close(void *arg, enum ml_group_end how, struct ml_err *err)
 		if (ml_feed_cut(f, 0, &f->start) < 0)
 			return ML_ERRF(err, ErrMySQLIncident, 0,
 				"the large transaction before %s was rolled back after it had been delivered in part; re-create the "
-				"changefeed", ml_reader_at(&f->reader, at, sizeof(at)));
+				"changefeed",
+				ml_reader_at(&f->reader, at, sizeof(at)));
 		f->had_rows = false;
 	}
 	ml_xa_abandon(f->xa);
@@ -275,7 +282,8 @@ tick(struct ml_feed *f, uint64_t now_us, struct ml_err *err)
 
 	if (!ml_fold_tick(&f->fold, now_us))
 		return 0;
-	if (ml_journal_add(f->journal, ML_JOURNAL_TICK, file, f->reader.place.offset, f->fold.last, f->fold.last, err) < 0) {
+	if (ml_journal_add(f->journal, ML_JOURNAL_TICK, file, f->reader.place.offset, f->fold.last, f->fold.last, err) <
+		0) {
 		f->fold.last = before;
 		return -1;
 	}
@@ -311,8 +319,14 @@ on_file(void *arg)
 }
 
 static const struct ml_group_ops group_ops = {
-	.open = on_open, .map = ml_feed_on_map, .rows = ml_feed_on_rows, .statement = ml_feed_on_statement, .close = on_close,
-	.discard = on_discard, .head = on_head, .file = on_file,
+	.open = on_open,
+	.map = ml_feed_on_map,
+	.rows = ml_feed_on_rows,
+	.statement = ml_feed_on_statement,
+	.close = on_close,
+	.discard = on_discard,
+	.head = on_head,
+	.file = on_file,
 };
 
 static void
@@ -411,7 +425,7 @@ ml_feed_drained(struct ml_feed *f, struct ml_err *err)
 		return 0;
 	now = ml_clock_now_us(f->clock);
 	if (now < (uint64_t)f->group_s * 1000000 + CAUGHT_UP_US && now >= f->tick_us + LOADED_TICK_US &&
-	    !ml_journal_behind(f->journal) && tick(f, now, err) < 0)
+		!ml_journal_behind(f->journal) && tick(f, now, err) < 0)
 		return -1;
 	if (f->target_ts != 0 && f->fold.last >= f->target_ts)
 		finish(f);

@@ -33,7 +33,7 @@ struct ml_feed_mark {
 
 struct ml_savepoint {
 	char name[65];
-	size_t held;	/* batches waiting then */
+	size_t held; /* batches waiting then */
 	struct ml_feed_mark mark;
 };
 
@@ -45,10 +45,10 @@ struct ml_feed {
 	struct ml_xa *xa;
 	struct ml_schema_store *store;
 	const struct ml_tz *tz;
-	const char *server;	/* identity, for positions */
-	ml_ts discard_to;	/* groups at or below it have been delivered */
-	bool by_second;		/* the place was searched for a start_ts: what to discard is known by the second only */
-	ml_ts target_ts;	/* 0: none */
+	const char *server; /* identity, for positions */
+	ml_ts discard_to;   /* groups at or below it have been delivered */
+	bool by_second;     /* the place was searched for a start_ts: what to discard is known by the second only */
+	ml_ts target_ts;    /* 0: none */
 	/* Reads the stale definitions again; called when rows cannot be understood without. */
 	int (*reread)(void *arg, struct ml_err *err);
 	void *reread_arg;
@@ -56,45 +56,45 @@ struct ml_feed {
 	struct ml_reader reader;
 	struct ml_fold fold;
 	struct ml_tabs tabs;
-	struct ml_tab *tab;	/* last one used */
+	struct ml_tab *tab; /* last one used */
 	struct ml_rows rows;
-	struct ml_arena arena;	/* of one TABLE_MAP */
+	struct ml_arena arena; /* of one TABLE_MAP */
 
 	/* The open group. */
-	uint64_t group;		/* its number; counts up */
+	uint64_t group; /* its number; counts up */
 	ml_ts commit_ts;
-	ml_ts last_before;	/* fold.last if it turns out to be void */
-	bool skip;		/* delivered already, or ignored by the filter */
-	bool preparing;		/* XA PREPARE: rows go to the store of prepared transactions */
+	ml_ts last_before; /* fold.last if it turns out to be void */
+	bool skip;         /* delivered already, or ignored by the filter */
+	bool preparing;    /* XA PREPARE: rows go to the store of prepared transactions */
 	bool had_rows, had_ddl;
-	bool partly_out;	/* part of it has been handed over */
-	bool cut_partly_out;	/* a group that was cut off had been handed over in part */
-	struct ml_feed_mark start;	/* in the first batch that holds rows of it */
+	bool partly_out;           /* part of it has been handed over */
+	bool cut_partly_out;       /* a group that was cut off had been handed over in part */
+	struct ml_feed_mark start; /* in the first batch that holds rows of it */
 	struct ml_savepoint *savepoints;
 	size_t n_savepoints, cap_savepoints;
 
-	struct ml_batch *b;	/* being filled; never NULL */
-	uint64_t wanted_bytes;	/* of rows events in it */
-	struct ml_batch *held, **held_tail;	/* full ones of the open group */
+	struct ml_batch *b;                 /* being filled; never NULL */
+	uint64_t wanted_bytes;              /* of rows events in it */
+	struct ml_batch *held, **held_tail; /* full ones of the open group */
 	size_t n_held;
 	uint64_t held_bytes;
 
-	ml_ts resolved;		/* last one handed over */
-	struct ml_place good;	/* its place, and the fold there: where reading begins again */
+	ml_ts resolved;       /* last one handed over */
+	struct ml_place good; /* its place, and the fold there: where reading begins again */
 	ml_ts good_last;
-	bool good_read;		/* good was reached by reading: file and offset are this server's */
-	uint32_t group_s;	/* header time of the newest closed group */
-	uint64_t tick_us;	/* when the last tick was made, by the upstream's clock */
-	uint64_t out_us;	/* when a batch was last handed over, monotonic */
-	bool lingered;		/* the owner has waited for more already */
-	bool at_head;		/* the newest thing heard was a heartbeat */
-	bool finished;		/* target_ts is reached and handed over */
-	bool stopped;		/* emit said so */
-	uint64_t n_shapes, shapes[32];	/* hashes of unknown statements logged already */
-	struct ml_buf gtid;	/* scratch */
+	bool good_read;                /* good was reached by reading: file and offset are this server's */
+	uint32_t group_s;              /* header time of the newest closed group */
+	uint64_t tick_us;              /* when the last tick was made, by the upstream's clock */
+	uint64_t out_us;               /* when a batch was last handed over, monotonic */
+	bool lingered;                 /* the owner has waited for more already */
+	bool at_head;                  /* the newest thing heard was a heartbeat */
+	bool finished;                 /* target_ts is reached and handed over */
+	bool stopped;                  /* emit said so */
+	uint64_t n_shapes, shapes[32]; /* hashes of unknown statements logged already */
+	struct ml_buf gtid;            /* scratch */
 
-	uint64_t events, bytes;	/* of this thread */
-	_Atomic uint64_t events_out, bytes_out;	/* the same for others to read, at every hand-over */
+	uint64_t events, bytes;                 /* of this thread */
+	_Atomic uint64_t events_out, bytes_out; /* the same for others to read, at every hand-over */
 };
 
 void ml_feed_init(struct ml_feed *f);

@@ -119,16 +119,18 @@ ml_feed_on_rows(void *arg, const struct ml_ev *e, struct ml_err *err)
 	if (ml_rows_open(&f->rows, tab->dec, e->type, e->body, e->body_len, err) < 0)
 		return -1;
 	want = (struct ml_rows_want){
-		.commit_ts = f->commit_ts, .start_ts = f->commit_ts - 1, .values = f->env->want_values,
+		.commit_ts = f->commit_ts,
+		.start_ts = f->commit_ts - 1,
+		.values = f->env->want_values,
 		.max_bytes = ML_FEED_BATCH_BYTES,
 	};
 	f->wanted_bytes += e->body_len < ML_FEED_BATCH_BYTES ? e->body_len : 0;
 	do {
 		if (f->b->n_rows >= ML_FEED_BATCH_ROWS || f->wanted_bytes >= ML_FEED_BATCH_BYTES ||
-		    f->b->bytes_in >= ML_FEED_BATCH_LOG_BYTES) {
+			f->b->bytes_in >= ML_FEED_BATCH_LOG_BYTES) {
 			if (f->had_rows || f->b->n_changes > 0) {
 				if (ml_feed_full(f) < 0)
-					return 0;	/* stopped: nobody looks at the rest */
+					return 0; /* stopped: nobody looks at the rest */
 			}
 		}
 		if (want.values)
@@ -138,9 +140,10 @@ ml_feed_on_rows(void *arg, const struct ml_ev *e, struct ml_err *err)
 		if (f->b->n_changes > before)
 			f->had_rows = true;
 		if (more > 0)
-			f->wanted_bytes = ML_FEED_BATCH_BYTES;	/* a piece as large as a batch, or a batch full of rows */
+			f->wanted_bytes =
+				ML_FEED_BATCH_BYTES; /* a piece as large as a batch, or a batch full of rows */
 	} while (more > 0);
 	if (e->body_len >= ML_FEED_BATCH_BYTES)
-		f->wanted_bytes = ML_FEED_BATCH_BYTES;	/* of the last piece nobody knows: let it go out */
+		f->wanted_bytes = ML_FEED_BATCH_BYTES; /* of the last piece nobody knows: let it go out */
 	return more;
 }

@@ -63,7 +63,8 @@ log_shape(struct ml_feed *f, const struct ml_ddl_stmt *stmt, const struct ml_ev_
 		if (f->shapes[i] == h)
 			return;
 	f->shapes[f->n_shapes++ % (sizeof(f->shapes) / sizeof(f->shapes[0]))] = h;
-	ml_warn(f->env->object, "passed over a statement that is not understood shape=\"%s\" length=%u", stmt->shape, q->sql.len);
+	ml_warn(f->env->object, "passed over a statement that is not understood shape=\"%s\" length=%u", stmt->shape,
+		q->sql.len);
 }
 
 /* Row changes written as their statement: lost to us unless they are about nothing of ours. */
@@ -81,7 +82,10 @@ on_dml(struct ml_feed *f, const struct ml_ev_query *q, const struct ml_ddl_stmt 
 		if (stmt->dml_all) {
 			/* A restarted server empties its MEMORY tables this way. */
 			struct ml_ddl_item item = {
-				.op = ML_DDL_TRUNCATE, .action = ACTION_TRUNCATE, .db = *db, .table = stmt->dml_table,
+				.op = ML_DDL_TRUNCATE,
+				.action = ACTION_TRUNCATE,
+				.db = *db,
+				.table = stmt->dml_table,
 			};
 			struct ml_ddl_stmt truncate = { .class = ML_DDL_DDL, .items = &item, .n_items = 1 };
 			struct ml_buf b = { 0 };
@@ -163,8 +167,8 @@ on_savepoint(struct ml_feed *f, const struct ml_ev_query *q, bool rollback, stru
 	if (f->skip)
 		return 0;
 	return ML_ERRF(err, ErrMySQLIncident, 0,
-		"rows that were rolled back to savepoint %s at %s cannot be taken back any more; re-create the changefeed", name,
-		ml_reader_at(&f->reader, at, sizeof(at)));
+		"rows that were rolled back to savepoint %s at %s cannot be taken back any more; re-create the changefeed",
+		name, ml_reader_at(&f->reader, at, sizeof(at)));
 }
 
 static int

@@ -55,8 +55,8 @@ const char *
 ml_reader_at(const struct ml_reader *r, char *buf, size_t size)
 {
 	if (r->open)
-		snprintf(buf, size, "%s:%" PRIu64 " (GTID %" PRIu32 "-%" PRIu32 "-%" PRIu64 ")", r->place.file, r->place.offset,
-			r->id.gtid.domain, r->id.gtid.server, r->id.gtid.seq);
+		snprintf(buf, size, "%s:%" PRIu64 " (GTID %" PRIu32 "-%" PRIu32 "-%" PRIu64 ")", r->place.file,
+			r->place.offset, r->id.gtid.domain, r->id.gtid.server, r->id.gtid.seq);
 	else
 		snprintf(buf, size, "%s:%" PRIu64, r->place.file, r->place.offset);
 	return buf;
@@ -172,7 +172,8 @@ on_gtid(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 				return ML_ERRF(err, ErrMySQLGTIDDiverged, 0,
 					"the log of %s goes on at %s with GTID %u-%u-%llu, which this changefeed has delivered already; "
 					"its history was replaced (RESET MASTER, a restored backup, or a wrong server); re-create the "
-					"changefeed", r->addr, ml_reader_at(r, at, sizeof(at)), g->domain, g->server,
+					"changefeed",
+					r->addr, ml_reader_at(r, at, sizeof(at)), g->domain, g->server,
 					(unsigned long long)g->seq);
 		}
 	}
@@ -198,7 +199,8 @@ static int
 on_query(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 {
 	struct ml_ev_query q;
-	struct ml_ddl_env env = { .mariadb = r->flavor == ML_MARIADB, .lower_case_table_names = r->lower_case_table_names };
+	struct ml_ddl_env env = { .mariadb = r->flavor == ML_MARIADB,
+		.lower_case_table_names = r->lower_case_table_names };
 	struct ml_ddl_stmt stmt;
 	bool standalone = (r->id.flags & ML_GTIDF_STANDALONE) != 0;
 
@@ -282,7 +284,8 @@ unknown(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 {
 	char at[400];
 
-	return ML_ERR(err, ErrMySQLUnknownEvent, 0, e->type, e->flags, ml_reader_at(r, at, sizeof(at)), r->server_version);
+	return ML_ERR(
+		err, ErrMySQLUnknownEvent, 0, e->type, e->flags, ml_reader_at(r, at, sizeof(at)), r->server_version);
 }
 
 static int
@@ -325,7 +328,7 @@ dispatch(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 	case ML_EV_DELETE_FILE:
 		return ML_ERR(err, ErrMySQLStatementEvent, 0, ml_reader_at(r, at, sizeof(at)), "LOAD DATA");
 	case ML_EV_STOP:
-	case ML_EV_INTVAR:	/* prelude of a statement-format change: its QUERY decides */
+	case ML_EV_INTVAR: /* prelude of a statement-format change: its QUERY decides */
 	case ML_EV_RAND:
 	case ML_EV_USER_VAR:
 	case ML_EV_IGNORABLE:

@@ -26,16 +26,16 @@
 struct ml_place {
 	char file[256];
 	uint64_t offset;
-	struct ml_gtid_list gtids;	/* MariaDB: last group of each domain before it */
+	struct ml_gtid_list gtids; /* MariaDB: last group of each domain before it */
 };
 void ml_place_fini(struct ml_place *p);
 void ml_place_copy(struct ml_place *to, const struct ml_place *from);
 
 enum ml_group_end {
 	ML_GROUP_COMMIT,
-	ML_GROUP_ROLLBACK,	/* what transactional tables got is void */
-	ML_GROUP_STATEMENT,	/* the group was its one statement */
-	ML_GROUP_PREPARED,	/* XA: neither committed nor void yet */
+	ML_GROUP_ROLLBACK,  /* what transactional tables got is void */
+	ML_GROUP_STATEMENT, /* the group was its one statement */
+	ML_GROUP_PREPARED,  /* XA: neither committed nor void yet */
 };
 
 /* Callbacks give 0, or -1 with err, which ends the feed. */
@@ -47,9 +47,9 @@ struct ml_group_ops {
 	int (*statement)(void *arg, const struct ml_ev_query *q, const struct ml_ddl_stmt *stmt, struct ml_err *err);
 	/* The place is now the one behind the group. */
 	int (*close)(void *arg, enum ml_group_end how, struct ml_err *err);
-	void (*discard)(void *arg);	/* the open group is void and may come again */
-	int (*head)(void *arg, struct ml_err *err);	/* nothing lies behind the place yet: heartbeat while IDLE */
-	void (*file)(void *arg);	/* another file begins: table ids mean nothing any more */
+	void (*discard)(void *arg);                 /* the open group is void and may come again */
+	int (*head)(void *arg, struct ml_err *err); /* nothing lies behind the place yet: heartbeat while IDLE */
+	void (*file)(void *arg);                    /* another file begins: table ids mean nothing any more */
 };
 
 struct ml_reader {
@@ -57,19 +57,19 @@ struct ml_reader {
 	void *arg;
 	enum ml_flavor flavor;
 	uint8_t lower_case_table_names;
-	char addr[280];			/* of the server, for texts */
+	char addr[280]; /* of the server, for texts */
 
-	struct ml_place place;		/* last boundary */
+	struct ml_place place; /* last boundary */
 	bool open;
-	bool fresh;			/* the stream has not said yet where it begins */
-	bool check_next;		/* the next group is the first one behind a given place */
-	struct ml_ev_gtid id;		/* of the open group */
-	uint64_t pending_bytes;		/* of events since the place */
-	unsigned crc_len;		/* 4 if events carry a checksum */
-	char server_version[51];	/* of the file's writer */
-	uint32_t created;		/* header time of the file's FORMAT_DESCRIPTION */
-	const struct ml_ev *current;	/* being fed; NULL in between */
-	struct ml_arena arena;		/* of one statement */
+	bool fresh;                  /* the stream has not said yet where it begins */
+	bool check_next;             /* the next group is the first one behind a given place */
+	struct ml_ev_gtid id;        /* of the open group */
+	uint64_t pending_bytes;      /* of events since the place */
+	unsigned crc_len;            /* 4 if events carry a checksum */
+	char server_version[51];     /* of the file's writer */
+	uint32_t created;            /* header time of the file's FORMAT_DESCRIPTION */
+	const struct ml_ev *current; /* being fed; NULL in between */
+	struct ml_arena arena;       /* of one statement */
 	struct ml_buf scratch;
 };
 

@@ -81,9 +81,11 @@ ml_gtid_list_parse(struct ml_gtid_list *l, const char *text)
 		uint64_t domain, server, seq;
 
 		if ((p = number(p, UINT32_MAX, &domain)) == NULL || *p++ != '-' ||
-		    (p = number(p, UINT32_MAX, &server)) == NULL || *p++ != '-' || (p = number(p, UINT64_MAX, &seq)) == NULL)
+			(p = number(p, UINT32_MAX, &server)) == NULL || *p++ != '-' ||
+			(p = number(p, UINT64_MAX, &seq)) == NULL)
 			goto bad;
-		ml_gtid_list_set(l, &(struct ml_gtid){ .domain = (uint32_t)domain, .server = (uint32_t)server, .seq = seq });
+		ml_gtid_list_set(
+			l, &(struct ml_gtid){ .domain = (uint32_t)domain, .server = (uint32_t)server, .seq = seq });
 		p = blanks(p);
 		if (*p == ',') {
 			p = blanks(p + 1);
@@ -103,8 +105,8 @@ void
 ml_gtid_list_print(const struct ml_gtid_list *l, struct ml_buf *out)
 {
 	for (size_t i = 0; i < l->n; i++)
-		ml_buf_printf(out, "%s%" PRIu32 "-%" PRIu32 "-%" PRIu64, i > 0 ? "," : "", l->v[i].domain, l->v[i].server,
-			l->v[i].seq);
+		ml_buf_printf(out, "%s%" PRIu32 "-%" PRIu32 "-%" PRIu64, i > 0 ? "," : "", l->v[i].domain,
+			l->v[i].server, l->v[i].seq);
 }
 
 uint64_t

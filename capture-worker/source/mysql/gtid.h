@@ -17,7 +17,7 @@ struct ml_gtid {
 };
 
 struct ml_gtid_list {
-	struct ml_gtid *v;	/* sorted by domain, one per domain */
+	struct ml_gtid *v; /* sorted by domain, one per domain */
 	size_t n, cap;
 };
 

@@ -22,18 +22,18 @@ struct record {
 	uint64_t value;
 	ml_ts ts;
 	uint32_t kind;
-	uint32_t crc;	/* of the bytes before it */
+	uint32_t crc; /* of the bytes before it */
 };
 _Static_assert(sizeof(struct record) == 40, "the record has no holes");
 
 struct ml_journal {
 	char path[PATH_MAX];
 	int fd;
-	uint64_t log;		/* hash of the log's identity */
-	struct record *v;	/* by boundary, as they were made; one tick per boundary */
+	uint64_t log;     /* hash of the log's identity */
+	struct record *v; /* by boundary, as they were made; one tick per boundary */
 	size_t n, cap;
-	struct record at;	/* boundary of the last seek or pass; only its place counts */
-	size_t next;		/* first record of the boundary the reader has not left */
+	struct record at; /* boundary of the last seek or pass; only its place counts */
+	size_t next;      /* first record of the boundary the reader has not left */
 	size_t in_file;
 	_Atomic ml_ts saved;
 };
@@ -133,7 +133,7 @@ rewrite(struct ml_journal *j, struct ml_err *err)
 	if (fd < 0)
 		return ML_ERR(err, ErrIO, errno, tmp, strerror(errno));
 	if (write_all(fd, head, sizeof(head)) < 0 || write_all(fd, j->v, j->n * sizeof(*j->v)) < 0 ||
-	    rename(tmp, j->path) < 0) {
+		rename(tmp, j->path) < 0) {
 		int e = errno;
 
 		close(fd);
@@ -158,7 +158,8 @@ load(struct ml_journal *j)
 
 	if (fd < 0)
 		return false;
-	if (fstat(fd, &st) < 0 || read(fd, head, sizeof(head)) != (ssize_t)sizeof(head) || head[0] != MAGIC || head[1] != j->log) {
+	if (fstat(fd, &st) < 0 || read(fd, head, sizeof(head)) != (ssize_t)sizeof(head) || head[0] != MAGIC ||
+		head[1] != j->log) {
 		close(fd);
 		return false;
 	}
@@ -168,7 +169,7 @@ load(struct ml_journal *j)
 	}
 	if ((uint64_t)st.st_size != sizeof(head) + j->in_file * sizeof(r)) {
 		close(fd);
-		return false;	/* the records read are kept; rewrite drops the tail */
+		return false; /* the records read are kept; rewrite drops the tail */
 	}
 	j->fd = fd;
 	return true;
@@ -204,8 +205,8 @@ ml_journal_close(struct ml_journal *j)
 }
 
 int
-ml_journal_add(struct ml_journal *j, enum ml_journal_kind kind, uint64_t file, uint64_t offset, uint64_t value, ml_ts ts,
-	struct ml_err *err)
+ml_journal_add(struct ml_journal *j, enum ml_journal_kind kind, uint64_t file, uint64_t offset, uint64_t value,
+	ml_ts ts, struct ml_err *err)
 {
 	struct record r = { .file = file, .offset = offset, .value = value, .ts = ts, .kind = kind };
 

@@ -18,8 +18,9 @@
 #include "common/base/ts.h"
 
 enum ml_journal_kind {
-	ML_JOURNAL_TICK = 1,	/* value: ts that `last` was raised to at this boundary */
-	ML_JOURNAL_CLAMP = 2,	/* value: microseconds taken instead of the time of the group that starts at this boundary */
+	ML_JOURNAL_TICK = 1, /* value: ts that `last` was raised to at this boundary */
+	ML_JOURNAL_CLAMP =
+		2, /* value: microseconds taken instead of the time of the group that starts at this boundary */
 };
 
 struct ml_journal;
@@ -29,10 +30,10 @@ struct ml_journal;
  * ErrIO.
  */
 int ml_journal_open(struct ml_journal **out, const char *dir, const char *log, struct ml_err *err);
-void ml_journal_close(struct ml_journal *j);	/* NULL is fine */
+void ml_journal_close(struct ml_journal *j); /* NULL is fine */
 /* Appends a record for the boundary (file number, offset).  ts: the fold's value with it, decides when the record may go. */
-int ml_journal_add(struct ml_journal *j, enum ml_journal_kind kind, uint64_t file, uint64_t offset, uint64_t value, ml_ts ts,
-	struct ml_err *err);
+int ml_journal_add(struct ml_journal *j, enum ml_journal_kind kind, uint64_t file, uint64_t offset, uint64_t value,
+	ml_ts ts, struct ml_err *err);
 /* Reading the log goes on from this boundary: what was recorded at it or later is to be replayed. */
 void ml_journal_seek(struct ml_journal *j, uint64_t file, uint64_t offset);
 /*

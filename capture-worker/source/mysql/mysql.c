@@ -41,22 +41,22 @@
 struct ml_source {
 	const struct ml_source_env *env;
 	struct ml_my_target *target;
-	struct ml_my_conn control;	/* my NULL: not connected */
+	struct ml_my_conn control; /* my NULL: not connected */
 	pthread_mutex_t control_lock;
-	int control_fd;			/* under the lock */
+	int control_fd; /* under the lock */
 	struct ml_server server;
 	struct ml_clock clock;
 	struct ml_tz *tz;
 	struct ml_feed feed;
 	struct ml_backoff backoff;
-	uint32_t clashes;		/* of our server_id; the ids tried before stay given up */
-	uint32_t corrupt;		/* damaged events in a row */
-	bool checked;			/* the server's settings have just been looked at */
-	bool other_server;		/* another server answers at the address */
-	bool warned;			/* env->warn has told of trouble */
-	bool by_gtid;			/* the place is another server's: only its GTIDs mean something */
+	uint32_t clashes;  /* of our server_id; the ids tried before stay given up */
+	uint32_t corrupt;  /* damaged events in a row */
+	bool checked;      /* the server's settings have just been looked at */
+	bool other_server; /* another server answers at the address */
+	bool warned;       /* env->warn has told of trouble */
+	bool by_gtid;      /* the place is another server's: only its GTIDs mean something */
 
-	bool reading;			/* definitions were read again at this head and take effect when the stream gets there */
+	bool reading; /* definitions were read again at this head and take effect when the stream gets there */
 	char read_file[256];
 	uint64_t read_offset;
 	uint64_t chores_us;
@@ -81,7 +81,12 @@ uint32_t
 ml_my_server_id(const struct ml_source_env *env, const char *slot, uint32_t attempt)
 {
 	const char *parts[] = {
-		env->config->cluster_id, env->config->advertise_addr, env->spec->namespace_, env->spec->id, env->object, slot,
+		env->config->cluster_id,
+		env->config->advertise_addr,
+		env->spec->namespace_,
+		env->spec->id,
+		env->object,
+		slot,
 	};
 	const Ml__Upstream *u = ml_my_upstream(env);
 	uint32_t h = 2166136261u;
@@ -90,7 +95,7 @@ ml_my_server_id(const struct ml_source_env *env, const char *slot, uint32_t atte
 	if (u != NULL && u->server_id != 0 && attempt == 0 && strcmp(slot, "dump") == 0)
 		return u->server_id;
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		for (const char *p = parts[i] != NULL ? parts[i] : ""; ; p++) {
+		for (const char *p = parts[i] != NULL ? parts[i] : "";; p++) {
 			h = (h ^ (uint8_t)*p) * 16777619u;
 			if (*p == '\0')
 				break;
@@ -150,7 +155,7 @@ reread(void *arg, struct ml_err *err)
 	struct ml_source *s = arg;
 
 	if (control(s, err) < 0 || ml_schema_store_reread(s->feed.store, s->control.my, err) < 0 ||
-	    ml_start_head_offset(&s->control, s->read_file, &s->read_offset, err) < 0)
+		ml_start_head_offset(&s->control, s->read_file, &s->read_offset, err) < 0)
 		return -1;
 	s->reading = true;
 	return 0;
@@ -180,7 +185,8 @@ chores(struct ml_source *s)
 	}
 	if (!s->reading && ml_schema_store_stale(s->feed.store) > 0 && reread(s, &err) < 0)
 		ml_log_err(ML_WARN, s->env->object, &err, "cannot read table definitions");
-	if (ml_clock_is_old(&s->clock) && (control(s, &err) < 0 || ml_clock_measure(&s->clock, &s->control, &err) < 0)) {
+	if (ml_clock_is_old(&s->clock) &&
+		(control(s, &err) < 0 || ml_clock_measure(&s->clock, &s->control, &err) < 0)) {
 		ml_log_err(ML_WARN, s->env->object, &err, "cannot read the upstream's clock");
 		s->clock.measured_us = ml_clock_local_us();
 	}
@@ -194,8 +200,9 @@ static int
 place_of(struct ml_place *p, const Ml__Position *pos, struct ml_err *err)
 {
 	if (strlen(pos->file) >= sizeof(p->file) || pos->offset < 4 || ml_gtid_list_parse(&p->gtids, pos->gtid) < 0)
-		return ML_ERRF(err, ErrMySQLPositionInsideGroup, 0, "the stored position %s:%llu %s is damaged; use a new start-ts",
-			pos->file, (unsigned long long)pos->offset, pos->gtid);
+		return ML_ERRF(err, ErrMySQLPositionInsideGroup, 0,
+			"the stored position %s:%llu %s is damaged; use a new start-ts", pos->file,
+			(unsigned long long)pos->offset, pos->gtid);
 	snprintf(p->file, sizeof(p->file), "%s", pos->file);
 	p->offset = pos->offset;
 	return 0;
@@ -218,8 +225,8 @@ find_begin(struct ml_source *s, struct ml_place *place, ml_ts *last, struct ml_e
 		/* Another server: its GTIDs must hold ours.  Order may differ there, so nothing may be dropped by ts. */
 		if (place->gtids.n == 0)
 			return ML_ERR(err, ErrMySQLGTIDDiverged, 0, pos->file, s->control.addr, s->server.identity);
-		ml_warn(env->object, "the upstream is another server: resuming by GTID old=%s new=%s gtid=%s", pos->server,
-			s->server.identity, pos->gtid);
+		ml_warn(env->object, "the upstream is another server: resuming by GTID old=%s new=%s gtid=%s",
+			pos->server, s->server.identity, pos->gtid);
 		s->by_gtid = true;
 		*last = env->checkpoint_ts > pos->last_ts ? env->checkpoint_ts : pos->last_ts;
 		s->feed.discard_to = 0;
@@ -232,7 +239,8 @@ find_begin(struct ml_source *s, struct ml_place *place, ml_ts *last, struct ml_e
 		*last = ml_ts_from_ms(ml_clock_now_us(&s->clock) / 1000);
 		return 0;
 	}
-	return ml_start_find(&s->control, s->target, ml_my_server_id(env, "search", 0), env->checkpoint_ts, place, last, err);
+	return ml_start_find(
+		&s->control, s->target, ml_my_server_id(env, "search", 0), env->checkpoint_ts, place, last, err);
 }
 
 static int
@@ -248,7 +256,7 @@ begin(struct ml_source *s, struct ml_err *err)
 	int rc = -1;
 
 	if (control(s, err) < 0 || ml_check_server(&s->control, env->filter, &s->server, NULL, NULL, err) < 0 ||
-	    ml_clock_measure(&s->clock, &s->control, err) < 0 || find_begin(s, &place, &last, err) < 0)
+		ml_clock_measure(&s->clock, &s->control, err) < 0 || find_begin(s, &place, &last, err) < 0)
 		goto out;
 	snprintf(log, sizeof(log), "%s %.*s", s->server.identity, (int)strcspn(place.file, "."), place.file);
 	if (ml_journal_open(&journal, env->state_dir, log, err) < 0)
@@ -260,15 +268,20 @@ begin(struct ml_source *s, struct ml_err *err)
 	s->feed.xa = xa;
 	atomic_store(&s->xa, xa);
 	store_env = (struct ml_schema_store_env){
-		.object = env->object, .state_dir = env->state_dir, .filter = env->filter,
+		.object = env->object,
+		.state_dir = env->state_dir,
+		.filter = env->filter,
 		.checkpoint_ts = env->checkpoint_ts > last ? env->checkpoint_ts : last,
-		.force_replicate = env->spec->force_replicate, .json_as_json = s->target->json_as_json,
-		.mariadb = s->server.flavor == ML_MARIADB, .lower_case_table_names = s->server.lower_case_table_names,
-		.arg = env->arg, .table = env->table,
+		.force_replicate = env->spec->force_replicate,
+		.json_as_json = s->target->json_as_json,
+		.mariadb = s->server.flavor == ML_MARIADB,
+		.lower_case_table_names = s->server.lower_case_table_names,
+		.arg = env->arg,
+		.table = env->table,
 	};
 	if (ml_schema_store_open(&s->feed.store, &store_env, err) < 0 ||
-	    ml_schema_store_load(s->feed.store, s->control.my, store_env.checkpoint_ts, err) < 0 ||
-	    ml_start_head_offset(&s->control, s->read_file, &s->read_offset, err) < 0)
+		ml_schema_store_load(s->feed.store, s->control.my, store_env.checkpoint_ts, err) < 0 ||
+		ml_start_head_offset(&s->control, s->read_file, &s->read_offset, err) < 0)
 		goto out;
 	s->reading = true;
 	s->feed.env = env;
@@ -282,9 +295,10 @@ begin(struct ml_source *s, struct ml_err *err)
 	s->feed.reader.lower_case_table_names = s->server.lower_case_table_names;
 	ml_feed_start(&s->feed, &place, last);
 	s->checked = true;
-	ml_info(env->object, "following the binary log upstream=%s version=%s file=%s offset=%llu last_ts=%llu checkpoint_ts=%llu",
-		s->control.addr, s->server.version, place.file, (unsigned long long)place.offset, (unsigned long long)last,
-		(unsigned long long)env->checkpoint_ts);
+	ml_info(env->object,
+		"following the binary log upstream=%s version=%s file=%s offset=%llu last_ts=%llu checkpoint_ts=%llu",
+		s->control.addr, s->server.version, place.file, (unsigned long long)place.offset,
+		(unsigned long long)last, (unsigned long long)env->checkpoint_ts);
 	rc = 0;
 out:
 	ml_place_fini(&place);
@@ -336,7 +350,9 @@ open_dump(struct ml_source *s, struct ml_dump **out, struct ml_err *err)
 {
 	const struct ml_place *p = &s->feed.good;
 	struct ml_dump_start start = {
-		.file = p->file, .offset = p->offset, .server_id = ml_my_server_id(s->env, "dump", s->clashes),
+		.file = p->file,
+		.offset = p->offset,
+		.server_id = ml_my_server_id(s->env, "dump", s->clashes),
 	};
 	char checksum[16] = "";
 	struct ml_server server;
@@ -346,7 +362,7 @@ open_dump(struct ml_source *s, struct ml_dump **out, struct ml_err *err)
 	/* Settings are dynamic: each later connection looks again. */
 	if (!s->checked) {
 		if (ml_check_server(&s->control, s->env->filter, &server, NULL, NULL, err) < 0 ||
-		    ml_clock_measure(&s->clock, &s->control, err) < 0)
+			ml_clock_measure(&s->clock, &s->control, err) < 0)
 			return -1;
 		if (strcmp(server.identity, s->server.identity) != 0) {
 			/* The next start resumes there by GTID, if it can. */
@@ -362,7 +378,8 @@ open_dump(struct ml_source *s, struct ml_dump **out, struct ml_err *err)
 			return ML_ERR(err, ErrMySQLServerID, 0, start.server_id, s->control.addr);
 		start.server_id = ml_my_server_id(s->env, "dump", ++s->clashes);
 	}
-	if (check_history(s, err) < 0 || ml_my_scalar_opt(&s->control, "SELECT @@global.binlog_checksum", checksum, sizeof(checksum), err) < 0)
+	if (check_history(s, err) < 0 ||
+		ml_my_scalar_opt(&s->control, "SELECT @@global.binlog_checksum", checksum, sizeof(checksum), err) < 0)
 		return -1;
 	/*
 	 * On the server where the place was taken, file and offset are exact and cost nothing; a GTID makes the server search.
@@ -442,7 +459,8 @@ stream(struct ml_source *s, struct ml_dump *d, struct ml_err *err)
 		case ML_DUMP_WOKEN:
 			return 0;
 		case ML_DUMP_END:
-			return ML_ERR(err, ErrUpstreamUnavailable, 0, ml_dump_conn(d)->addr, "the server ended the stream");
+			return ML_ERR(
+				err, ErrUpstreamUnavailable, 0, ml_dump_conn(d)->addr, "the server ended the stream");
 		case ML_DUMP_ERROR:
 			return -1;
 		}
@@ -502,7 +520,8 @@ run(struct ml_source *s, struct ml_err *err)
 			continue;
 		case ML_TROUBLE_SAME_ID:
 			if (s->clashes++ < MAX_CLASHES) {
-				ml_warn(s->env->object, "another reader uses our server_id, taking a new one server_id=%u",
+				ml_warn(s->env->object,
+					"another reader uses our server_id, taking a new one server_id=%u",
 					ml_my_server_id(s->env, "dump", s->clashes));
 				atomic_fetch_add(&s->reconnects, 1);
 				continue;
@@ -517,7 +536,7 @@ run(struct ml_source *s, struct ml_err *err)
 	}
 	ml_dump_close(d);
 	if (stopping(s))
-		rc = 0;		/* whatever broke then broke because of that */
+		rc = 0; /* whatever broke then broke because of that */
 	if (rc == 0)
 		*err = (struct ml_err){ 0 };
 	return rc;
@@ -556,7 +575,8 @@ source_open(struct ml_source **out, const struct ml_source_env *env, struct ml_e
 	pthread_mutex_init(&s->control_lock, NULL);
 	s->control_fd = -1;
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	s->backoff = (struct ml_backoff){ .base_ms = BACKOFF_BASE_MS, .cap_ms = BACKOFF_CAP_MS, .calm_ms = BACKOFF_CALM_MS };
+	s->backoff =
+		(struct ml_backoff){ .base_ms = BACKOFF_BASE_MS, .cap_ms = BACKOFF_CAP_MS, .calm_ms = BACKOFF_CALM_MS };
 	ml_feed_init(&s->feed);
 	if (s->wake_fd < 0) {
 		ML_ERR(err, ErrIO, errno, "eventfd", strerror(errno));
@@ -611,6 +631,12 @@ source_stats(struct ml_source *s, uint64_t *bytes_in, uint64_t *events, uint64_t
 }
 
 const struct ml_source_ops ml_source_mysql = {
-	.scheme = "mysql", .probe = ml_my_probe, .open = source_open, .run = run, .stop = source_stop, .saved = source_saved,
-	.close = source_close, .stats = source_stats,
+	.scheme = "mysql",
+	.probe = ml_my_probe,
+	.open = source_open,
+	.run = run,
+	.stop = source_stop,
+	.saved = source_saved,
+	.close = source_close,
+	.stats = source_stats,
 };

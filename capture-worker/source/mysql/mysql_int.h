@@ -8,6 +8,7 @@
  * 0x4Dxxxxxx by whom and for what (slot) it is used.  attempt: counts clashes.  (mysql-upstream.md 1.4)
  */
 uint32_t ml_my_server_id(const struct ml_source_env *env, const char *slot, uint32_t attempt);
-const Ml__Upstream *ml_my_upstream(const struct ml_source_env *env);	/* the changefeed's own, else the server's; may be NULL */
+const Ml__Upstream *ml_my_upstream(
+	const struct ml_source_env *env); /* the changefeed's own, else the server's; may be NULL */
 int ml_my_probe(const struct ml_source_env *env, struct ml_source_facts *facts, struct ml_err *err);
 #endif

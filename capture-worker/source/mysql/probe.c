@@ -35,7 +35,8 @@ copy(const char *s)
 }
 
 static void
-set_position(struct ml_source_facts *f, const struct ml_server *s, const struct ml_place *place, ml_ts last, uint64_t now_us)
+set_position(
+	struct ml_source_facts *f, const struct ml_server *s, const struct ml_place *place, ml_ts last, uint64_t now_us)
 {
 	struct ml_buf gtid = { 0 };
 
@@ -104,7 +105,8 @@ prepared(struct ml_my_conn *c, struct ml_source_facts *facts, struct ml_err *err
 	if (n > 0) {
 		ML_ERRF(&w, ErrMySQLXAUnknown, 0,
 			"%s has %llu XA transactions in prepared state: should one prepared before start-ts be committed later, the "
-			"changefeed fails; finish them first", c->addr, n);
+			"changefeed fails; finish them first",
+			c->addr, n);
 		keep_warning(facts, &w);
 	}
 	return 0;

@@ -29,13 +29,22 @@ static int
 send(struct apply *a, const struct ml_ddl_item *it, struct ml_schema *before, struct ml_schema *schema)
 {
 	struct ml_ddl d = {
-		.commit_ts = a->commit_ts, .start_ts = a->start_ts, .action = it->action, .query = it->query, .db = it->db,
-		.table = it->table, .pre_db = it->pre_db, .pre_table = it->pre_table, .schema = schema,
-		.pre_schema = before, .charset = it->charset, .collation = it->collation,
+		.commit_ts = a->commit_ts,
+		.start_ts = a->start_ts,
+		.action = it->action,
+		.query = it->query,
+		.db = it->db,
+		.table = it->table,
+		.pre_db = it->pre_db,
+		.pre_table = it->pre_table,
+		.schema = schema,
+		.pre_schema = before,
+		.charset = it->charset,
+		.collation = it->collation,
 	};
 
 	if (it->op == ML_DDL_CREATE_TABLE)
-		d.pre_db = d.pre_table = none;	/* LIKE's source is not what the table was called before */
+		d.pre_db = d.pre_table = none; /* LIKE's source is not what the table was called before */
 	if (d.action == 0 || (a->st->env.filter != NULL && !ml_filter_ddl(a->st->env.filter, &d)))
 		return 0;
 	/* Everything that it tells about must be on disk before anybody hears of it. */
@@ -65,7 +74,8 @@ static void
 defaults_of(const struct apply *a, struct ml_text db, struct ml_text *charset, struct ml_text *collation)
 {
 	const struct ml_db_entry *d = ml_schema_map_db(&a->st->map, db);
-	const char *cs = d != NULL ? d->charset : a->st->server_charset, *co = d != NULL ? d->collation : a->st->server_collation;
+	const char *cs = d != NULL ? d->charset : a->st->server_charset,
+		   *co = d != NULL ? d->collation : a->st->server_collation;
 
 	*charset = (struct ml_text){ cs, (uint32_t)strlen(cs) };
 	*collation = (struct ml_text){ co, (uint32_t)strlen(co) };
@@ -80,7 +90,7 @@ told_defaults(const struct ml_ddl_item *it, struct ml_text *charset, struct ml_t
 	if (it->told_charset.len == 0 || (known != NULL && strcmp(known->name, it->told_charset.s) == 0))
 		return;
 	*charset = it->told_charset;
-	*collation = none;	/* that charset's own */
+	*collation = none; /* that charset's own */
 }
 
 /* A DDL came: what was read for the time behind it may have been read before it or after. */
@@ -139,7 +149,7 @@ create_table(struct apply *a, const struct ml_ddl_item *it)
 		defaults_of(a, it->db, &charset, &collation);
 		told_defaults(it, &charset, &collation);
 		s = ml_ddl_apply(NULL, it, charset, collation, &uncertain);
-		if (s->n_columns == 0) {	/* CREATE .. SELECT: the rows that follow tell */
+		if (s->n_columns == 0) { /* CREATE .. SELECT: the rows that follow tell */
 			ml_schema_unref(s);
 			s = NULL;
 		}
@@ -147,7 +157,7 @@ create_table(struct apply *a, const struct ml_ddl_item *it)
 	if (s != NULL)
 		json_types(a, s);
 	if (e != NULL && e->confirmed)
-		ml_store_drop(a->st, e, a->commit_ts);	/* OR REPLACE: another table under the name */
+		ml_store_drop(a->st, e, a->commit_ts); /* OR REPLACE: another table under the name */
 	e = ml_schema_map_add(map, it->db, it->table);
 	forget_pending(a, e, uncertain);
 	e->confirmed = true;
@@ -208,14 +218,17 @@ truncate_table(struct apply *a, const struct ml_ddl_item *it)
 
 /* Eligible or not, before and after (sinks.md 7.6). */
 static int
-send_change(struct apply *a, const struct ml_ddl_item *it, struct ml_schema *before, struct ml_schema *after, bool uncertain)
+send_change(struct apply *a, const struct ml_ddl_item *it, struct ml_schema *before, struct ml_schema *after,
+	bool uncertain)
 {
 	if (ineligible(a, after) && !uncertain) {
 		if (before == NULL || ineligible(a, before))
 			return 0;
-		return ML_ERRF(a->err, ErrProcessorUnknown, 0, "An eligible table become ineligible after DDL: [%s] it is a dangerous "
+		return ML_ERRF(a->err, ErrProcessorUnknown, 0,
+			"An eligible table become ineligible after DDL: [%s] it is a dangerous "
 			"operation and may cause data loss. If you want to replicate this ddl safely, please pause the changefeed and "
-			"update the `force-replicate=true` in the changefeed configuration, then resume the changefeed.", it->query.s);
+			"update the `force-replicate=true` in the changefeed configuration, then resume the changefeed.",
+			it->query.s);
 	}
 	return send(a, it, before, after);
 }
@@ -262,7 +275,8 @@ static int
 rename_table(struct apply *a, const struct ml_ddl_item *it)
 {
 	struct ml_schema_map *map = &a->st->map;
-	bool old_in = ml_store_takes(a->st, it->pre_db, it->pre_table), new_in = ml_store_takes(a->st, it->db, it->table);
+	bool old_in = ml_store_takes(a->st, it->pre_db, it->pre_table),
+	     new_in = ml_store_takes(a->st, it->db, it->table);
 	bool uncertain = false;
 	struct ml_table_entry *e, *n;
 	struct ml_schema *before = NULL, *after = NULL;
@@ -273,12 +287,13 @@ rename_table(struct apply *a, const struct ml_ddl_item *it)
 	if (!old_in && !new_in)
 		return 0;
 	if (!old_in)
-		return a->st->env.filter != NULL && ml_filter_ignores_txn(a->st->env.filter, a->start_ts) ? 0 :
-			ML_ERR(a->err, ErrSyncRenameTableFailed, 0, it->query.s);
+		return a->st->env.filter != NULL && ml_filter_ignores_txn(a->st->env.filter, a->start_ts)
+			       ? 0
+			       : ML_ERR(a->err, ErrSyncRenameTableFailed, 0, it->query.s);
 	e = ml_schema_map_find(map, it->pre_db, it->pre_table);
 	n = ml_schema_map_find(map, it->db, it->table);
 	if (e != NULL && n == e)
-		n = NULL;	/* only the case of its name changes */
+		n = NULL; /* only the case of its name changes */
 	if (e == NULL) {
 		/* It was read under its new name already, or nobody knows it. */
 		if (n == NULL)
@@ -294,7 +309,7 @@ rename_table(struct apply *a, const struct ml_ddl_item *it)
 		json_types(a, after);
 	}
 	uncertain = uncertain || e->stale || e->pending != NULL;
-	e->id = new_in ? 0 : e->id;	/* it moves, it does not end */
+	e->id = new_in ? 0 : e->id; /* it moves, it does not end */
 	ml_store_drop(a->st, e, a->commit_ts);
 	if (new_in) {
 		if (n != NULL)
@@ -415,7 +430,7 @@ maybe_stale(void *arg, struct ml_table_entry *e)
 	struct maybe *m = arg;
 
 	if (ml_schema_map_same(m->map, ml_entry_db(e), m->it->db) &&
-			(m->it->table.len == 0 || ml_schema_map_same(m->map, ml_entry_table(e), m->it->table)))
+		(m->it->table.len == 0 || ml_schema_map_same(m->map, ml_entry_table(e), m->it->table)))
 		ml_schema_map_stale(m->map, e, true);
 }
 
@@ -471,7 +486,8 @@ ml_schema_store_touches(const struct ml_schema_store *st, const struct ml_ddl_st
 
 		if (it->table.len == 0 ? ml_store_takes_db(st, it->db) : ml_store_takes(st, it->db, it->table))
 			return true;
-		if (it->pre_table.len > 0 && it->op != ML_DDL_CREATE_TABLE && ml_store_takes(st, it->pre_db, it->pre_table))
+		if (it->pre_table.len > 0 && it->op != ML_DDL_CREATE_TABLE &&
+			ml_store_takes(st, it->pre_db, it->pre_table))
 			return true;
 	}
 	return false;
@@ -480,7 +496,8 @@ ml_schema_store_touches(const struct ml_schema_store *st, const struct ml_ddl_st
 static struct ml_text
 keep(struct ml_arena *a, struct ml_text t)
 {
-	return (struct ml_text){ ml_arena_strndup(a, t.s != NULL ? t.s : "", t.s != NULL ? t.len : 0), t.s != NULL ? t.len : 0 };
+	return (struct ml_text){ ml_arena_strndup(a, t.s != NULL ? t.s : "", t.s != NULL ? t.len : 0),
+		t.s != NULL ? t.len : 0 };
 }
 
 struct ml_ddl *

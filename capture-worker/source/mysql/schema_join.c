@@ -64,7 +64,7 @@ type_of(const struct ml_tm_column *c)
 	case ML_BT_VECTOR:
 		return ML_T_VECTOR;
 	default:
-		return c->real;		/* the codes are the same */
+		return c->real; /* the codes are the same */
 	}
 }
 
@@ -141,7 +141,7 @@ agrees(const struct ml_tablemap *tm, const struct ml_tm_column *c, const struct 
 		return d->type == type && (!tm->has_signedness || c->is_unsigned == ((d->flags & ML_F_UNSIGNED) != 0));
 	case ML_T_DECIMAL:
 		return d->type == type && d->flen == c->precision && d->decimal == c->scale &&
-			(!tm->has_signedness || c->is_unsigned == ((d->flags & ML_F_UNSIGNED) != 0));
+		       (!tm->has_signedness || c->is_unsigned == ((d->flags & ML_F_UNSIGNED) != 0));
 	case ML_T_BIT:
 		return d->type == type && d->flen == c->precision;
 	case ML_T_TIMESTAMP:
@@ -197,7 +197,8 @@ generic(struct ml_column *d, const struct ml_tm_column *c, struct ml_arena *a)
 	if (ml_type_is_text(d->type)) {
 		if (cs == NULL && c->collation == 0)
 			cs = ml_charset_by_collation(ML_COLLATION_BINARY);
-		d->charset = cs != NULL ? (struct ml_text){ cs->name, (uint32_t)strlen(cs->name) } : (struct ml_text){ "", 0 };
+		d->charset = cs != NULL ? (struct ml_text){ cs->name, (uint32_t)strlen(cs->name) }
+					: (struct ml_text){ "", 0 };
 	}
 	switch (d->type) {
 	case ML_T_DECIMAL:
@@ -252,14 +253,14 @@ shown(const struct ml_tablemap *tm, const struct ml_schema *def, uint16_t *cols,
 	for (int i = 0; i < tm->n_columns; i++)
 		row_end_in_pk = row_end_in_pk || (named(&tm->columns[i], "row_end") && tm->columns[i].pk_part > 0);
 	*versioned = (def != NULL && def->kind == ML_TABLE_VERSIONED) ||
-		(row_end_in_pk && (def == NULL || ml_schema_column(def, "row_end", 7) < 0));
+		     (row_end_in_pk && (def == NULL || ml_schema_column(def, "row_end", 7) < 0));
 	for (int i = 0; i < tm->n_columns; i++) {
 		const struct ml_tm_column *c = &tm->columns[i];
 
 		if (named(c, cloud_row_id))
 			continue;
 		if (*versioned && (named(c, "row_start") || named(c, "row_end")) &&
-				(def == NULL || ml_schema_column(def, c->name.s, c->name.len) < 0))
+			(def == NULL || ml_schema_column(def, c->name.s, c->name.len) < 0))
 			continue;
 		cols[n++] = (uint16_t)i;
 	}
@@ -286,7 +287,8 @@ is_row_end(const struct ml_schema *def, const struct ml_tm_column *c)
 
 /* Primary key of the TABLE_MAP by shown columns, into out; its number of columns. */
 static uint16_t
-key_of(const struct ml_tablemap *tm, const struct ml_schema *def, const uint16_t *cols, size_t n, uint16_t *out, bool *prefix)
+key_of(const struct ml_tablemap *tm, const struct ml_schema *def, const uint16_t *cols, size_t n, uint16_t *out,
+	bool *prefix)
 {
 	uint16_t k = 0;
 
@@ -307,7 +309,8 @@ key_of(const struct ml_tablemap *tm, const struct ml_schema *def, const uint16_t
  * two apart: true if it has no primary key and this one as a unique key.
  */
 static bool
-is_promoted(const struct ml_schema *def, const struct ml_tablemap *tm, const uint16_t *cols, const uint16_t *key, uint16_t n_key)
+is_promoted(const struct ml_schema *def, const struct ml_tablemap *tm, const uint16_t *cols, const uint16_t *key,
+	uint16_t n_key)
 {
 	if (def == NULL || n_key == 0 || (def->n_indexes > 0 && def->indexes[0].primary))
 		return false;
@@ -346,8 +349,8 @@ is_same(const struct ml_tablemap *tm, const struct ml_schema *def, const uint16_
 		return false;
 	for (size_t i = 0; i < n; i++)
 		if (!same_text(tm->columns[cols[i]].name, def->columns[i].name) ||
-				!agrees(tm, &tm->columns[cols[i]], &def->columns[i]) ||
-				!nullable_agrees(&tm->columns[cols[i]], &def->columns[i]))
+			!agrees(tm, &tm->columns[cols[i]], &def->columns[i]) ||
+			!nullable_agrees(&tm->columns[cols[i]], &def->columns[i]))
 			return false;
 	for (uint16_t i = 0; i < n_key; i++)
 		if (pk->cols[i] != key[i])
@@ -432,7 +435,7 @@ by_position(const struct ml_tablemap *tm, struct ml_schema *def, char *why, size
 		return ML_JOIN_MISMATCH;
 	}
 	if (extra != 0 && !(extra == 2 && def->kind == ML_TABLE_VERSIONED) &&
-			!(extra == 1 && tm->columns[tm->n_columns - 1].real == ML_BT_LONGLONG)) {
+		!(extra == 1 && tm->columns[tm->n_columns - 1].real == ML_BT_LONGLONG)) {
 		snprintf(why, why_size, "the log has %u columns, the definition %u", tm->n_columns, def->n_columns);
 		return ML_JOIN_MISMATCH;
 	}
@@ -441,15 +444,17 @@ by_position(const struct ml_tablemap *tm, struct ml_schema *def, char *why, size
 
 		if (agrees(tm, c, &def->columns[i]) && nullable_agrees(c, &def->columns[i]))
 			continue;
-		snprintf(why, why_size, "column %d: the log has type %u (metadata %u%s), the definition `%s` %s", i + 1, c->real,
-			c->meta, c->nullable ? "" : ", not null", def->columns[i].name.s, def->columns[i].type_full.s);
+		snprintf(why, why_size, "column %d: the log has type %u (metadata %u%s), the definition `%s` %s", i + 1,
+			c->real, c->meta, c->nullable ? "" : ", not null", def->columns[i].name.s,
+			def->columns[i].type_full.s);
 		return ML_JOIN_MISMATCH;
 	}
 	return ML_JOIN_SAME;
 }
 
 enum ml_join
-ml_schema_join(struct ml_schema **out, const struct ml_tablemap *tm, struct ml_schema *def, bool *poor, char *why, size_t why_size)
+ml_schema_join(struct ml_schema **out, const struct ml_tablemap *tm, struct ml_schema *def, bool *poor, char *why,
+	size_t why_size)
 {
 	uint16_t *cols, *key, n_key;
 	size_t n;
@@ -464,7 +469,7 @@ ml_schema_join(struct ml_schema **out, const struct ml_tablemap *tm, struct ml_s
 	if (cols == NULL || key == NULL)
 		abort();
 	if (def != NULL && def->kind == ML_TABLE_VIEW)
-		def = NULL;	/* the name was a view's when it was read */
+		def = NULL; /* the name was a view's when it was read */
 	n = shown(tm, def, cols, &versioned);
 	n_key = key_of(tm, def, cols, n, key, &prefix);
 	if (is_promoted(def, tm, cols, key, n_key))

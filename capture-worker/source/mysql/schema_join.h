@@ -15,9 +15,9 @@
 struct ml_tablemap;
 
 enum ml_join {
-	ML_JOIN_SAME,		/* def describes the TABLE_MAP: use it */
-	ML_JOIN_BUILT,		/* *out is a new schema made of both */
-	ML_JOIN_MISMATCH,	/* no FULL metadata and def does not fit; why says what */
+	ML_JOIN_SAME,     /* def describes the TABLE_MAP: use it */
+	ML_JOIN_BUILT,    /* *out is a new schema made of both */
+	ML_JOIN_MISMATCH, /* no FULL metadata and def does not fit; why says what */
 };
 
 /*

@@ -13,8 +13,8 @@
 
 enum { REC_COUNTER = 1, REC_ID, REC_DEF, REC_GONE };
 
-#define FIRST_ID 100		/* as TiDB's user tables: small numbers look like system tables */
-#define MAX_RECORD (64u << 20)	/* 4096 columns of ENUMs stay below; larger is damage */
+#define FIRST_ID 100           /* as TiDB's user tables: small numbers look like system tables */
+#define MAX_RECORD (64u << 20) /* 4096 columns of ENUMs stay below; larger is damage */
 #define MAGIC "MLSCHEM1"
 
 struct known_id {
@@ -24,13 +24,13 @@ struct known_id {
 };
 
 struct ml_schema_log {
-	int fd;			/* -1: nothing is kept */
+	int fd; /* -1: nothing is kept */
 	char *path;
 	int64_t next_id;
-	struct known_id *ids;	/* given above the checkpoint by an earlier run: to be found again */
+	struct known_id *ids; /* given above the checkpoint by an earlier run: to be found again */
 	size_t n_ids, cap_ids;
-	struct ml_buf out;	/* records not written yet */
-	off_t size;		/* of the file, all whole records */
+	struct ml_buf out; /* records not written yet */
+	off_t size;        /* of the file, all whole records */
 };
 
 /* ---- values in a record: little-endian numbers, texts with a u32 length ---- */
@@ -86,8 +86,11 @@ put_schema(struct ml_buf *b, const struct ml_schema *s)
 		put_u(b, c->type, 1);
 		put_u(b, c->flags & (ML_F_BINARY | ML_F_GENERATED | ML_F_NULLABLE | ML_F_UNSIGNED), 1);
 		put_u(b, c->special, 1);
-		put_u(b, (c->zerofill ? CF_ZEROFILL : 0) | (c->virtual_generated ? CF_VIRTUAL : 0) |
-			(c->auto_increment ? CF_AUTO : 0) | (c->has_default ? CF_DEFAULT : 0) | (c->json_text ? CF_JSON : 0), 1);
+		put_u(b,
+			(c->zerofill ? CF_ZEROFILL : 0) | (c->virtual_generated ? CF_VIRTUAL : 0) |
+				(c->auto_increment ? CF_AUTO : 0) | (c->has_default ? CF_DEFAULT : 0) |
+				(c->json_text ? CF_JSON : 0),
+			1);
 		put_u(b, (uint32_t)c->flen, 4);
 		put_u(b, (uint32_t)c->decimal, 4);
 		put_text(b, c->dflt);
@@ -103,8 +106,10 @@ put_schema(struct ml_buf *b, const struct ml_schema *s)
 		const struct ml_index *x = &s->indexes[i];
 
 		put_text(b, x->name);
-		put_u(b, (x->primary ? IF_PRIMARY : 0) | (x->unique ? IF_UNIQUE : 0) | (x->nullable ? IF_NULLABLE : 0) |
-			(x->prefix ? IF_PREFIX : 0) | (x->virtual_column ? IF_VIRTUAL : 0), 1);
+		put_u(b,
+			(x->primary ? IF_PRIMARY : 0) | (x->unique ? IF_UNIQUE : 0) | (x->nullable ? IF_NULLABLE : 0) |
+				(x->prefix ? IF_PREFIX : 0) | (x->virtual_column ? IF_VIRTUAL : 0),
+			1);
 		put_u(b, x->n_cols, 2);
 		for (int k = 0; k < x->n_cols; k++)
 			put_u(b, x->cols[k], 2);
@@ -263,7 +268,10 @@ add_id(struct ml_schema_log *l, ml_ts ts, int64_t id, struct ml_text db, struct 
 
 /* Definitions that hold at the checkpoint, while the file is read. */
 struct state {
-	struct { struct ml_schema *s; bool confirmed; } *v;
+	struct {
+		struct ml_schema *s;
+		bool confirmed;
+	} * v;
 	size_t n, cap;
 	/* Open hash over db and table: places in v plus one. */
 	uint32_t *slots;
@@ -361,7 +369,7 @@ state_drop(struct state *st, struct ml_text db, struct ml_text table)
 	ml_schema_unref(st->v[at].s);
 	memmove(&st->v[at], &st->v[at + 1], (st->n - (size_t)at - 1) * sizeof(*st->v));
 	st->n--;
-	rehash(st);	/* drops are rare */
+	rehash(st); /* drops are rare */
 }
 
 /* One whole record.  False: it makes no sense, the rest of the file is damage. */
@@ -457,7 +465,7 @@ replay_all(struct ml_schema_log *l, struct state *st, const uint8_t *data, size_
 		uint32_t n = (uint32_t)ml_rd_le(&r, 4), crc = (uint32_t)ml_rd_le(&r, 4);
 
 		if (n > MAX_RECORD || n > len - at - 8 || crc != (uint32_t)crc32(0, data + at + 8, n) ||
-				!replay(l, st, data + at + 8, n, checkpoint))
+			!replay(l, st, data + at + 8, n, checkpoint))
 			return;
 		*existed = true;
 		at += 8 + n;
@@ -618,7 +626,7 @@ ml_schema_log_id(struct ml_schema_log *l, ml_ts ts, struct ml_text db, struct ml
 	for (size_t i = 0; i < l->n_ids && ts != 0; i++)
 		if (l->ids[i].ts == ts && strcmp(l->ids[i].db, db.s) == 0 && strcmp(l->ids[i].table, table.s) == 0)
 			return l->ids[i].id;
-	if (ts == 0)		/* given at the first reading: its DEF record tells it */
+	if (ts == 0) /* given at the first reading: its DEF record tells it */
 		return l->next_id++;
 	if (l->fd >= 0)
 		put_id(&l->out, ts, l->next_id, db, table);

@@ -24,7 +24,7 @@ struct ml_schema_log;
  */
 int ml_schema_log_open(struct ml_schema_log **out, const char *dir, ml_ts checkpoint_ts,
 	void (*def)(void *arg, struct ml_schema *s, bool confirmed), void *arg, bool *existed, struct ml_err *err);
-void ml_schema_log_close(struct ml_schema_log *l);	/* NULL is fine */
+void ml_schema_log_close(struct ml_schema_log *l); /* NULL is fine */
 /* The id that was given for the table at ts before, or the next new one.  Takes effect on disk with ml_schema_log_sync. */
 int64_t ml_schema_log_id(struct ml_schema_log *l, ml_ts ts, struct ml_text db, struct ml_text table);
 void ml_schema_log_def(struct ml_schema_log *l, ml_ts ts, const struct ml_schema *s, bool confirmed);

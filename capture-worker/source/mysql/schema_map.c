@@ -78,7 +78,8 @@ ml_schema_map_find(const struct ml_schema_map *m, struct ml_text db, struct ml_t
 {
 	struct ml_table_entry *e = m->buckets[hash(db, table) & (m->n_buckets - 1)];
 
-	while (e != NULL && (!ml_schema_map_same(m, ml_entry_table(e), table) || !ml_schema_map_same(m, ml_entry_db(e), db)))
+	while (e != NULL &&
+		(!ml_schema_map_same(m, ml_entry_table(e), table) || !ml_schema_map_same(m, ml_entry_db(e), db)))
 		e = e->next;
 	return e;
 }

@@ -11,15 +11,15 @@
 #include "capture-worker/event/schema.h"
 
 struct ml_table_entry {
-	struct ml_table_entry *next;	/* of its bucket */
-	char *db, *table;		/* heap, NUL-terminated */
+	struct ml_table_entry *next; /* of its bucket */
+	char *db, *table;            /* heap, NUL-terminated */
 	uint32_t db_len, table_len;
-	struct ml_schema *def;		/* NULL: only the name is known */
-	struct ml_schema *pending;	/* read from the server, not in force yet */
-	int64_t id;			/* 0: none given yet */
-	bool stale;			/* def should be read again */
-	bool asked;			/* it was read again since the last DDL on it: asking once more tells nothing new */
-	bool confirmed;			/* the log has shown that it exists at this place */
+	struct ml_schema *def;     /* NULL: only the name is known */
+	struct ml_schema *pending; /* read from the server, not in force yet */
+	int64_t id;                /* 0: none given yet */
+	bool stale;                /* def should be read again */
+	bool asked;                /* it was read again since the last DDL on it: asking once more tells nothing new */
+	bool confirmed;            /* the log has shown that it exists at this place */
 };
 
 struct ml_db_entry {
@@ -32,21 +32,23 @@ struct ml_schema_map {
 	struct ml_table_entry **buckets;
 	size_t n_buckets, n_tables, n_stale;
 	struct ml_db_entry *dbs;
-	bool fold;	/* compare without case */
+	bool fold; /* compare without case */
 };
 
 void ml_schema_map_init(struct ml_schema_map *m, bool fold);
 void ml_schema_map_fini(struct ml_schema_map *m);
 struct ml_table_entry *ml_schema_map_find(const struct ml_schema_map *m, struct ml_text db, struct ml_text table);
-struct ml_table_entry *ml_schema_map_add(struct ml_schema_map *m, struct ml_text db, struct ml_text table);	/* or the old one */
-void ml_schema_map_remove(struct ml_schema_map *m, struct ml_table_entry *e);	/* frees it */
+struct ml_table_entry *ml_schema_map_add(
+	struct ml_schema_map *m, struct ml_text db, struct ml_text table);    /* or the old one */
+void ml_schema_map_remove(struct ml_schema_map *m, struct ml_table_entry *e); /* frees it */
 void ml_schema_map_stale(struct ml_schema_map *m, struct ml_table_entry *e, bool stale);
 /* Calls f for each table; f may remove it. */
 void ml_schema_map_each(struct ml_schema_map *m, void (*f)(void *arg, struct ml_table_entry *e), void *arg);
 bool ml_schema_map_same(const struct ml_schema_map *m, struct ml_text a, struct ml_text b);
-struct ml_db_entry *ml_schema_map_db(const struct ml_schema_map *m, struct ml_text name);	/* NULL: not known */
-void ml_schema_map_set_db(struct ml_schema_map *m, struct ml_text name, struct ml_text charset, struct ml_text collation);
-void ml_schema_map_drop_db(struct ml_schema_map *m, struct ml_text name);	/* the entry of the database itself only */
+struct ml_db_entry *ml_schema_map_db(const struct ml_schema_map *m, struct ml_text name); /* NULL: not known */
+void ml_schema_map_set_db(
+	struct ml_schema_map *m, struct ml_text name, struct ml_text charset, struct ml_text collation);
+void ml_schema_map_drop_db(struct ml_schema_map *m, struct ml_text name); /* the entry of the database itself only */
 static inline struct ml_text
 ml_entry_db(const struct ml_table_entry *e)
 {

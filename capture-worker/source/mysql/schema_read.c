@@ -14,10 +14,11 @@ struct reading {
 	MYSQL *my;
 	bool mariadb, json_as_json;
 	struct ml_buf sql;
-	struct ml_buf where;	/* the literal of the schema's name, then " AND TABLE_NAME = .." if one table is asked for */
-	struct ml_schema **t;	/* sorted by name, bytewise */
+	struct ml_buf
+		where; /* the literal of the schema's name, then " AND TABLE_NAME = .." if one table is asked for */
+	struct ml_schema **t; /* sorted by name, bytewise */
 	size_t n;
-	size_t last;		/* where the last row's table was: rows of one table come together */
+	size_t last; /* where the last row's table was: rows of one table come together */
 };
 
 void
@@ -119,8 +120,10 @@ read_names(struct reading *r, struct ml_text db, const struct ml_filter *filter,
 	MYSQL_RES *res;
 	MYSQL_ROW row;
 
-	if (ask(r, "SELECT TABLE_NAME, TABLE_TYPE, TABLE_COLLATION, TABLE_COMMENT FROM information_schema.TABLES "
-			"WHERE TABLE_SCHEMA = %s", &res, err) != 0)
+	if (ask(r,
+		    "SELECT TABLE_NAME, TABLE_TYPE, TABLE_COLLATION, TABLE_COMMENT FROM information_schema.TABLES "
+		    "WHERE TABLE_SCHEMA = %s",
+		    &res, err) != 0)
 		return -1;
 	r->t = calloc((size_t)mysql_num_rows(res) + 1, sizeof(*r->t));
 	if (r->t == NULL)
@@ -137,7 +140,7 @@ read_names(struct reading *r, struct ml_text db, const struct ml_filter *filter,
 		else if (strcmp(row[1], "SYSTEM VERSIONED") == 0)
 			kind = ML_TABLE_VERSIONED;
 		else if (strcmp(row[1], "BASE TABLE") != 0)
-			continue;	/* SEQUENCE, SYSTEM VIEW, TEMPORARY */
+			continue; /* SEQUENCE, SYSTEM VIEW, TEMPORARY */
 		if (filter != NULL && !ml_filter_table(filter, db.s, db.len, row[0], len[0]))
 			continue;
 		s = r->t[r->n++] = ml_schema_new();
@@ -161,7 +164,8 @@ has(const char *text, const char *word)
 
 /* The column's default: MariaDB gives an SQL expression, MySQL the value. */
 static void
-take_default(struct reading *r, struct ml_column *c, struct ml_arena *a, const char *text, unsigned long len, const char *extra)
+take_default(struct reading *r, struct ml_column *c, struct ml_arena *a, const char *text, unsigned long len,
+	const char *extra)
 {
 	if (text == NULL)
 		return;
@@ -170,8 +174,8 @@ take_default(struct reading *r, struct ml_column *c, struct ml_arena *a, const c
 		return;
 	}
 	c->has_default = true;
-	if (strncasecmp(text, "CURRENT_TIMESTAMP", 17) == 0 && (c->type == ML_T_TIMESTAMP || c->type == ML_T_DATETIME ||
-			has(extra, "DEFAULT_GENERATED")))
+	if (strncasecmp(text, "CURRENT_TIMESTAMP", 17) == 0 &&
+		(c->type == ML_T_TIMESTAMP || c->type == ML_T_DATETIME || has(extra, "DEFAULT_GENERATED")))
 		c->dflt = keep(a, text, 17);
 	else
 		c->dflt = keep(a, text, len);
@@ -188,7 +192,7 @@ fill_column(struct reading *r, struct ml_schema *s, struct ml_column *c, MYSQL_R
 	memset(c, 0, sizeof(*c));
 	c->name = keep(a, row[C_NAME], len[C_NAME]);
 	if (row[C_TYPE] == NULL || !ml_column_of_type(c, a, row[C_TYPE], len[C_TYPE], r->mariadb))
-		c->type = ML_T_NULL;	/* a type that came after us; the TABLE_MAP knows its binary form */
+		c->type = ML_T_NULL; /* a type that came after us; the TABLE_MAP knows its binary form */
 	if (row[C_NULLABLE] != NULL && strcmp(row[C_NULLABLE], "YES") == 0)
 		c->flags |= ML_F_NULLABLE;
 	if (row[C_CHARSET] != NULL && c->special == ML_SP_NONE) {
@@ -216,9 +220,11 @@ read_columns(struct reading *r, struct ml_err *err)
 	MYSQL_RES *res;
 	MYSQL_ROW row;
 
-	if (ask(r, "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME, "
-			"COLUMN_TYPE, EXTRA, GENERATION_EXPRESSION, COLUMN_COMMENT FROM information_schema.COLUMNS "
-			"WHERE TABLE_SCHEMA = %s ORDER BY TABLE_NAME, ORDINAL_POSITION", &res, err) != 0)
+	if (ask(r,
+		    "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME, "
+		    "COLUMN_TYPE, EXTRA, GENERATION_EXPRESSION, COLUMN_COMMENT FROM information_schema.COLUMNS "
+		    "WHERE TABLE_SCHEMA = %s ORDER BY TABLE_NAME, ORDINAL_POSITION",
+		    &res, err) != 0)
 		return -1;
 	/* First how many columns each table has, so that its array can live in its arena. */
 	while ((row = mysql_fetch_row(res)) != NULL) {
@@ -259,11 +265,12 @@ fill_index(struct ml_schema *s, struct ml_index *x, MYSQL_ROW row)
 		x->prefix = true;
 	col = row[I_COLUMN] != NULL ? ml_schema_column(s, row[I_COLUMN], strlen(row[I_COLUMN])) : -1;
 	/* The server appends the end of the row's time to every unique key of a system-versioned table. */
-	if (s->kind == ML_TABLE_VERSIONED && (col >= 0 ? s->columns[col].special == ML_SP_ROW_END :
-			row[I_COLUMN] != NULL && strcasecmp(row[I_COLUMN], "row_end") == 0))
+	if (s->kind == ML_TABLE_VERSIONED &&
+		(col >= 0 ? s->columns[col].special == ML_SP_ROW_END
+			  : row[I_COLUMN] != NULL && strcasecmp(row[I_COLUMN], "row_end") == 0))
 		return;
 	if (col < 0) {
-		x->virtual_column = true;	/* an expression */
+		x->virtual_column = true; /* an expression */
 		return;
 	}
 	if (s->columns[col].virtual_generated)
@@ -281,8 +288,10 @@ read_indexes(struct reading *r, struct ml_err *err)
 	MYSQL_RES *res;
 	MYSQL_ROW row;
 
-	if (ask(r, "SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, NULLABLE "
-			"FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = %s", &res, err) != 0)
+	if (ask(r,
+		    "SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, NULLABLE "
+		    "FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = %s",
+		    &res, err) != 0)
 		return -1;
 	while ((row = mysql_fetch_row(res)) != NULL) {
 		struct ml_schema *s = table_of(r, row[I_TABLE]);
@@ -330,8 +339,10 @@ read_json_checks(struct reading *r, struct ml_err *err)
 	MYSQL_ROW row;
 
 	/* The predicate names TABLE_SCHEMA elsewhere; here the column is called otherwise. */
-	if (ask(r, "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.CHECK_CONSTRAINTS WHERE LEVEL = 'Column' AND "
-			"CHECK_CLAUSE LIKE 'json\\_valid(%%' AND CONSTRAINT_SCHEMA = %s", &res, err) != 0) {
+	if (ask(r,
+		    "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.CHECK_CONSTRAINTS WHERE LEVEL = 'Column' AND "
+		    "CHECK_CLAUSE LIKE 'json\\_valid(%%' AND CONSTRAINT_SCHEMA = %s",
+		    &res, err) != 0) {
 		/* 1109 unknown table, 1054 unknown column */
 		if (mysql_errno(r->my) != 1109 && mysql_errno(r->my) != 1054)
 			return -1;
@@ -384,11 +395,13 @@ read_db(MYSQL *my, struct ml_text db, struct ml_text charset, const char *table,
 		const char *bar = memchr(s->collation.s, '_', s->collation.len);
 
 		/* A collation's name begins with its charset's. */
-		s->charset = s->collation.len == 0 ? keep(&s->arena, charset.s, charset.len) :
-			keep(&s->arena, s->collation.s, bar != NULL ? (size_t)(bar - s->collation.s) : s->collation.len);
+		s->charset = s->collation.len == 0
+				     ? keep(&s->arena, charset.s, charset.len)
+				     : keep(&s->arena, s->collation.s,
+					       bar != NULL ? (size_t)(bar - s->collation.s) : s->collation.len);
 	}
 	if (r.n > 0 && (read_columns(&r, err) != 0 || read_indexes(&r, err) != 0 ||
-			(r.mariadb && read_json_checks(&r, err) != 0)))
+			       (r.mariadb && read_json_checks(&r, err) != 0)))
 		goto fail;
 	for (size_t i = 0; i < r.n; i++) {
 		ml_schema_finish(r.t[i]);
@@ -403,7 +416,8 @@ fail:
 }
 
 int
-ml_schema_read_tables(MYSQL *my, const struct ml_filter *filter, bool json_as_json, struct ml_schema_list *out, struct ml_err *err)
+ml_schema_read_tables(
+	MYSQL *my, const struct ml_filter *filter, bool json_as_json, struct ml_schema_list *out, struct ml_err *err)
 {
 	static const char sql[] = "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA";
 	struct ml_schema_list list = { 0 };
@@ -414,9 +428,11 @@ ml_schema_read_tables(MYSQL *my, const struct ml_filter *filter, bool json_as_js
 		return -1;
 	while ((row = mysql_fetch_row(res)) != NULL) {
 		unsigned long *len = mysql_fetch_lengths(res);
-		struct ml_text db = { row[0], (uint32_t)len[0] }, charset = { row[1] != NULL ? row[1] : "", (uint32_t)len[1] };
+		struct ml_text db = { row[0], (uint32_t)len[0] },
+			       charset = { row[1] != NULL ? row[1] : "", (uint32_t)len[1] };
 
-		if (row[0] == NULL || ml_filter_system_db(db.s, db.len) || (filter != NULL && !ml_filter_db(filter, db.s, db.len)))
+		if (row[0] == NULL || ml_filter_system_db(db.s, db.len) ||
+			(filter != NULL && !ml_filter_db(filter, db.s, db.len)))
 			continue;
 		if (read_db(my, db, charset, NULL, filter, json_as_json, &list, err) != 0) {
 			mysql_free_result(res);
@@ -430,7 +446,8 @@ ml_schema_read_tables(MYSQL *my, const struct ml_filter *filter, bool json_as_js
 }
 
 int
-ml_schema_read_table(MYSQL *my, const char *db, const char *table, bool json_as_json, struct ml_schema **out, struct ml_err *err)
+ml_schema_read_table(
+	MYSQL *my, const char *db, const char *table, bool json_as_json, struct ml_schema **out, struct ml_err *err)
 {
 	struct ml_schema_list list = { 0 };
 	struct ml_text name = { db, (uint32_t)strlen(db) };
@@ -448,11 +465,12 @@ ml_schema_read_table(MYSQL *my, const char *db, const char *table, bool json_as_
 }
 
 int
-ml_schema_read_dbs(MYSQL *my, void (*db)(void *arg, struct ml_text name, struct ml_text charset, struct ml_text collation),
-	void *arg, char *server_charset, char *server_collation, struct ml_err *err)
+ml_schema_read_dbs(MYSQL *my,
+	void (*db)(void *arg, struct ml_text name, struct ml_text charset, struct ml_text collation), void *arg,
+	char *server_charset, char *server_collation, struct ml_err *err)
 {
 	static const char dbs[] = "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
-		"FROM information_schema.SCHEMATA";
+				  "FROM information_schema.SCHEMATA";
 	static const char server[] = "SELECT @@character_set_server, @@collation_server";
 	MYSQL_RES *res;
 	MYSQL_ROW row;
@@ -469,7 +487,8 @@ ml_schema_read_dbs(MYSQL *my, void (*db)(void *arg, struct ml_text name, struct 
 		unsigned long *len = mysql_fetch_lengths(res);
 
 		if (row[0] != NULL && row[1] != NULL && row[2] != NULL && !ml_filter_system_db(row[0], len[0]))
-			db(arg, (struct ml_text){ row[0], (uint32_t)len[0] }, (struct ml_text){ row[1], (uint32_t)len[1] },
+			db(arg, (struct ml_text){ row[0], (uint32_t)len[0] },
+				(struct ml_text){ row[1], (uint32_t)len[1] },
 				(struct ml_text){ row[2], (uint32_t)len[2] });
 	}
 	mysql_free_result(res);

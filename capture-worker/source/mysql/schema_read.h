@@ -15,7 +15,7 @@
 struct ml_filter;
 
 struct ml_schema_list {
-	struct ml_schema **v;	/* references owned; table_id and version are 0 */
+	struct ml_schema **v; /* references owned; table_id and version are 0 */
 	size_t n, cap;
 };
 void ml_schema_list_fini(struct ml_schema_list *l);
@@ -25,15 +25,16 @@ void ml_schema_list_fini(struct ml_schema_list *l);
  * out, system-versioned tables have kind ML_TABLE_VERSIONED.  json_as_json: MariaDB's longtext with CHECK json_valid becomes
  * type JSON.  Blocking; error: ErrMySQLQueryError.
  */
-int ml_schema_read_tables(MYSQL *my, const struct ml_filter *filter, bool json_as_json, struct ml_schema_list *out,
-	struct ml_err *err);
+int ml_schema_read_tables(
+	MYSQL *my, const struct ml_filter *filter, bool json_as_json, struct ml_schema_list *out, struct ml_err *err);
 /*
  * Calls db for every schema of the server that is not a system schema, with its default charset and collation; the names are
  * borrowed for the call.  server: the server's own defaults, in buffers of 65 bytes.
  */
-int ml_schema_read_dbs(MYSQL *my, void (*db)(void *arg, struct ml_text name, struct ml_text charset, struct ml_text collation),
-	void *arg, char *server_charset, char *server_collation, struct ml_err *err);
+int ml_schema_read_dbs(MYSQL *my,
+	void (*db)(void *arg, struct ml_text name, struct ml_text charset, struct ml_text collation), void *arg,
+	char *server_charset, char *server_collation, struct ml_err *err);
 /* One table; *out NULL when the server does not have it (or it is a sequence). */
-int ml_schema_read_table(MYSQL *my, const char *db, const char *table, bool json_as_json, struct ml_schema **out,
-	struct ml_err *err);
+int ml_schema_read_table(
+	MYSQL *my, const char *db, const char *table, bool json_as_json, struct ml_schema **out, struct ml_err *err);
 #endif

@@ -69,7 +69,7 @@ from_log(void *arg, struct ml_schema *s, bool confirmed)
 	struct ml_table_entry *e;
 
 	if (!ml_store_takes(st, s->db, s->table)) {
-		ml_schema_unref(s);	/* the filter was changed */
+		ml_schema_unref(s); /* the filter was changed */
 		return;
 	}
 	e = ml_schema_map_add(&st->map, s->db, s->table);
@@ -126,7 +126,7 @@ same_shape(const struct ml_schema *a, const struct ml_schema *b)
 		return false;
 	for (int i = 0; i < a->n_columns; i++)
 		if (!same_text(a->columns[i].name, b->columns[i].name) || a->columns[i].type != b->columns[i].type ||
-				a->columns[i].flen != b->columns[i].flen || a->columns[i].decimal != b->columns[i].decimal)
+			a->columns[i].flen != b->columns[i].flen || a->columns[i].decimal != b->columns[i].decimal)
 			return false;
 	return true;
 }
@@ -135,8 +135,8 @@ same_shape(const struct ml_schema *a, const struct ml_schema *b)
 static bool
 compatible(const struct ml_schema *a, const struct ml_schema *b)
 {
-	const unsigned mask = ML_F_BINARY | ML_F_GENERATED | ML_F_NULLABLE | ML_F_UNSIGNED | ML_F_PRIMARY_KEY | ML_F_UNIQUE_KEY |
-		ML_F_MULTIPLE_KEY | ML_F_HANDLE_KEY;
+	const unsigned mask = ML_F_BINARY | ML_F_GENERATED | ML_F_NULLABLE | ML_F_UNSIGNED | ML_F_PRIMARY_KEY |
+			      ML_F_UNIQUE_KEY | ML_F_MULTIPLE_KEY | ML_F_HANDLE_KEY;
 
 	if (!same_shape(a, b) || (a->kind == ML_TABLE_VIEW) != (b->kind == ML_TABLE_VIEW))
 		return false;
@@ -144,7 +144,7 @@ compatible(const struct ml_schema *a, const struct ml_schema *b)
 		const struct ml_column *x = &a->columns[i], *y = &b->columns[i];
 
 		if ((x->flags & mask) != (y->flags & mask) || x->special != y->special ||
-				!same_text(x->charset, y->charset) || !same_text(x->type_full, y->type_full))
+			!same_text(x->charset, y->charset) || !same_text(x->type_full, y->type_full))
 			return false;
 	}
 	return true;
@@ -188,7 +188,7 @@ ml_schema_store_load(struct ml_schema_store *st, MYSQL *my, ml_ts now, struct ml
 	struct ml_schema_list list = { 0 };
 
 	if (ml_schema_read_dbs(my, take_db, st, st->server_charset, st->server_collation, err) != 0 ||
-			ml_schema_read_tables(my, st->env.filter, st->env.json_as_json, &list, err) != 0)
+		ml_schema_read_tables(my, st->env.filter, st->env.json_as_json, &list, err) != 0)
 		return -1;
 	for (size_t i = 0; i < list.n; i++)
 		take_read(st, list.v[i], now);
@@ -271,7 +271,7 @@ ml_schema_store_reread(struct ml_schema_store *st, MYSQL *my, struct ml_err *err
 		ml_schema_map_stale(&st->map, e, false);
 		e->asked = true;
 		if (s == NULL)
-			continue;	/* dropped meanwhile; the log will say so */
+			continue; /* dropped meanwhile; the log will say so */
 		if (e->def == NULL) {
 			/* Nothing else is known, so it must do; a TABLE_MAP checks it. */
 			ml_store_set(st, e, s, st->env.checkpoint_ts, 0);
@@ -287,17 +287,18 @@ ml_schema_store_reread(struct ml_schema_store *st, MYSQL *my, struct ml_err *err
 }
 
 struct ml_schema *
-ml_schema_store_get(const struct ml_schema_store *st, const char *db, size_t db_len, const char *table, size_t table_len)
+ml_schema_store_get(
+	const struct ml_schema_store *st, const char *db, size_t db_len, const char *table, size_t table_len)
 {
-	struct ml_table_entry *e = ml_schema_map_find(&st->map, (struct ml_text){ db, (uint32_t)db_len },
-		(struct ml_text){ table, (uint32_t)table_len });
+	struct ml_table_entry *e = ml_schema_map_find(
+		&st->map, (struct ml_text){ db, (uint32_t)db_len }, (struct ml_text){ table, (uint32_t)table_len });
 
 	return e != NULL ? e->def : NULL;
 }
 
 int
-ml_schema_store_resolve(struct ml_schema_store *st, const struct ml_tablemap *tm, ml_ts ts, struct ml_schema **out,
-	struct ml_err *err)
+ml_schema_store_resolve(
+	struct ml_schema_store *st, const struct ml_tablemap *tm, ml_ts ts, struct ml_schema **out, struct ml_err *err)
 {
 	struct ml_table_entry *e = ml_schema_map_add(&st->map, tm->db, tm->table);
 	struct ml_schema *built = NULL, *better = NULL;

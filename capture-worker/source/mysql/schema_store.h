@@ -29,12 +29,12 @@ struct ml_schema_store;
 struct ml_tablemap;
 
 struct ml_schema_store_env {
-	const char *object;		/* for logs */
-	const char *state_dir;		/* NULL: nothing is kept (probe, tests) */
-	const struct ml_filter *filter;	/* NULL: every table but those of system schemas */
-	ml_ts checkpoint_ts;		/* definitions of the log file above it are forgotten, ids are not */
-	bool force_replicate;		/* DDL of tables without handle key go out too */
-	bool json_as_json;		/* MariaDB: longtext with CHECK json_valid is type json */
+	const char *object;             /* for logs */
+	const char *state_dir;          /* NULL: nothing is kept (probe, tests) */
+	const struct ml_filter *filter; /* NULL: every table but those of system schemas */
+	ml_ts checkpoint_ts;            /* definitions of the log file above it are forgotten, ids are not */
+	bool force_replicate;           /* DDL of tables without handle key go out too */
+	bool json_as_json;              /* MariaDB: longtext with CHECK json_valid is type json */
 	bool mariadb;
 	uint8_t lower_case_table_names;
 	void *arg;
@@ -43,7 +43,7 @@ struct ml_schema_store_env {
 };
 
 int ml_schema_store_open(struct ml_schema_store **out, const struct ml_schema_store_env *env, struct ml_err *err);
-void ml_schema_store_close(struct ml_schema_store *st);	/* NULL is fine */
+void ml_schema_store_close(struct ml_schema_store *st); /* NULL is fine */
 
 /* Reads all definitions of the filter over my.  now: ts for those never seen before (version).  Blocking. */
 int ml_schema_store_load(struct ml_schema_store *st, MYSQL *my, ml_ts now, struct ml_err *err);
@@ -58,8 +58,8 @@ size_t ml_schema_store_stale(const struct ml_schema_store *st);
 int ml_schema_store_reread(struct ml_schema_store *st, MYSQL *my, struct ml_err *err);
 
 /* The definition now, borrowed until the next call that changes it; NULL: not known. */
-struct ml_schema *ml_schema_store_get(const struct ml_schema_store *st, const char *db, size_t db_len, const char *table,
-	size_t table_len);
+struct ml_schema *ml_schema_store_get(
+	const struct ml_schema_store *st, const char *db, size_t db_len, const char *table, size_t table_len);
 
 enum { ML_RESOLVE_OK, ML_RESOLVE_UNKNOWN };
 /*
@@ -68,8 +68,8 @@ enum { ML_RESOLVE_OK, ML_RESOLVE_UNKNOWN };
  * ML_RESOLVE_UNKNOWN: without column names in tm (no FULL metadata) and no definition: reread, then ask again.
  * -1: ErrMySQLSchemaMismatch, without FULL metadata only.
  */
-int ml_schema_store_resolve(struct ml_schema_store *st, const struct ml_tablemap *tm, ml_ts ts, struct ml_schema **out,
-	struct ml_err *err);
+int ml_schema_store_resolve(
+	struct ml_schema_store *st, const struct ml_tablemap *tm, ml_ts ts, struct ml_schema **out, struct ml_err *err);
 
 /*
  * Applies a classified statement (class DDL or UNKNOWN) of a group with these timestamps; call it only for statements that

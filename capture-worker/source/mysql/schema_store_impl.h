@@ -11,8 +11,8 @@ struct ml_schema_store {
 	struct ml_schema_map map;
 	struct ml_schema_log *log;
 	char server_charset[65], server_collation[65];
-	bool from_log;		/* the log file had definitions: this is not the first run */
-	bool settled;		/* the stream has passed the place where the definitions were read */
+	bool from_log; /* the log file had definitions: this is not the first run */
+	bool settled;  /* the stream has passed the place where the definitions were read */
 };
 
 /* Rows of the table are replicated. */
@@ -22,7 +22,8 @@ bool ml_store_takes_db(const struct ml_schema_store *st, struct ml_text db);
  * Makes s (a reference, taken) the definition of e from version on, gives e an id if it has none, and puts it into the log
  * file's buffer.  log_ts: from when it holds; 0: from the start.
  */
-void ml_store_set(struct ml_schema_store *st, struct ml_table_entry *e, struct ml_schema *s, ml_ts version, ml_ts log_ts);
+void ml_store_set(
+	struct ml_schema_store *st, struct ml_table_entry *e, struct ml_schema *s, ml_ts version, ml_ts log_ts);
 /* The table is no more at ts. */
 void ml_store_drop(struct ml_schema_store *st, struct ml_table_entry *e, ml_ts ts);
 void ml_store_tell(struct ml_schema_store *st, const struct ml_schema *s, int64_t id, bool followed);

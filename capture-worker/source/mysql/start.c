@@ -82,7 +82,7 @@ ml_start_head(struct ml_my_conn *c, struct ml_place *out, struct ml_err *err)
 	for (int i = 0; i < HEAD_TRIES; i++) {
 		free(gtids);
 		if (text(c, "SELECT @@global.gtid_binlog_pos", &gtids, err) < 0 ||
-		    ml_start_head_offset(c, file, &offset, err) < 0)
+			ml_start_head_offset(c, file, &offset, err) < 0)
 			goto out;
 		if (offset == out->offset && strcmp(file, out->file) == 0) {
 			rc = set_gtids(c, &out->gtids, gtids != NULL ? gtids : "", err);
@@ -111,7 +111,7 @@ out:
 
 struct file {
 	char name[256];
-	ml_ts created;	/* 0: not looked at yet */
+	ml_ts created; /* 0: not looked at yet */
 };
 
 static int
@@ -188,7 +188,8 @@ look(const struct ml_my_target *t, uint32_t server_id, const char *name, ml_ts *
 }
 
 int
-ml_start_earliest(struct ml_my_conn *c, const struct ml_my_target *t, uint32_t server_id, ml_ts *earliest, struct ml_err *err)
+ml_start_earliest(
+	struct ml_my_conn *c, const struct ml_my_target *t, uint32_t server_id, ml_ts *earliest, struct ml_err *err)
 {
 	struct file *v;
 	size_t n;

@@ -15,12 +15,12 @@ int ml_start_gtids(struct ml_my_conn *c, struct ml_gtid_list *out, struct ml_err
 /* File and offset of it only, cheaply. */
 int ml_start_head_offset(struct ml_my_conn *c, char file[256], uint64_t *offset, struct ml_err *err);
 /* Creation time of the oldest file as a ts: older start_ts cannot be served. */
-int ml_start_earliest(struct ml_my_conn *c, const struct ml_my_target *t, uint32_t server_id, ml_ts *earliest,
-	struct ml_err *err);
+int ml_start_earliest(
+	struct ml_my_conn *c, const struct ml_my_target *t, uint32_t server_id, ml_ts *earliest, struct ml_err *err);
 /*
  * The beginning of the last file that is not younger than ts, and the fold's value there: all groups above ts lie behind it.
  * server_id: for short dump connections.  ErrStartTsBeforeGC when ts is older than the oldest file.
  */
-int ml_start_find(struct ml_my_conn *c, const struct ml_my_target *t, uint32_t server_id, ml_ts ts, struct ml_place *out,
-	ml_ts *last, struct ml_err *err);
+int ml_start_find(struct ml_my_conn *c, const struct ml_my_target *t, uint32_t server_id, ml_ts ts,
+	struct ml_place *out, ml_ts *last, struct ml_err *err);
 #endif

@@ -34,7 +34,8 @@ ml_trouble_of(struct ml_err *err, const struct ml_my_conn *c, const struct ml_pl
 		gtid.len > 0 ? gtid.data : "");
 	ml_buf_fini(&gtid);
 	if (lib == ER_SPECIFIC_ACCESS_DENIED_ERROR)
-		ML_ERR(err, ErrMySQLPrivilege, lib, c->user, "REPLICATION SLAVE", c->addr, "REPLICATION SLAVE", c->user);
+		ML_ERR(err, ErrMySQLPrivilege, lib, c->user, "REPLICATION SLAVE", c->addr, "REPLICATION SLAVE",
+			c->user);
 	else if (has(text, "Could not find first log file name") || has(text, "Could not find GTID state requested") ||
 		 has(text, "purged"))
 		ML_ERR(err, ErrMySQLBinlogPurged, lib, at, (unsigned long long)checkpoint_ts, c->addr, text);

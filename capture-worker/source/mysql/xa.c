@@ -22,8 +22,8 @@ struct done {
 
 struct ml_xa {
 	char dir[PATH_MAX];
-	FILE *f;		/* transaction being collected; NULL: none */
-	struct ml_xid xid;	/* of it */
+	FILE *f;           /* transaction being collected; NULL: none */
+	struct ml_xid xid; /* of it */
 	struct done *done;
 	_Atomic ml_ts saved;
 };

@@ -22,13 +22,13 @@ struct ml_xa;
 
 /* dir: the shard's state folder, copied.  Half-written files of an earlier run are removed. */
 int ml_xa_open(struct ml_xa **out, const char *dir, struct ml_err *err);
-void ml_xa_close(struct ml_xa *x);	/* NULL is fine */
+void ml_xa_close(struct ml_xa *x); /* NULL is fine */
 
 /* A prepared group begins: its TABLE_MAP and rows events follow with ml_xa_add, then ml_xa_prepared or ml_xa_abandon. */
 int ml_xa_begin(struct ml_xa *x, const struct ml_xid *xid, struct ml_err *err);
 int ml_xa_add(struct ml_xa *x, const struct ml_ev *e, struct ml_err *err);
-int ml_xa_prepared(struct ml_xa *x, struct ml_err *err);	/* durable when it returns 0 */
-void ml_xa_abandon(struct ml_xa *x);	/* the group was cut off; nothing is kept.  Fine when none is open */
+int ml_xa_prepared(struct ml_xa *x, struct ml_err *err); /* durable when it returns 0 */
+void ml_xa_abandon(struct ml_xa *x); /* the group was cut off; nothing is kept.  Fine when none is open */
 
 /*
  * Gives the events of xid to fn, in order.  ts: of the group that commits it, which tells apart the uses of one xid when the

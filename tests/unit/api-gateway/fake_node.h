@@ -25,7 +25,7 @@
 #include "api-gateway/gateway.h"
 #include "common/run/log.h"
 
-#define START_TS 445644800000000001ull	/* what the probe finds */
+#define START_TS 445644800000000001ull /* what the probe finds */
 #define MAX_WORKERS 16
 #define PATIENCE_MS 10000
 
@@ -35,10 +35,10 @@ struct worker {
 	Ml__Role role;
 	struct ml_chan *ch;
 	int64_t pid;
-	bool running;		/* started and not dead */
+	bool running; /* started and not dead */
 	bool stop_asked;
 	uint32_t grace_ms;
-	Ml__Assign *assign;	/* the last one; NULL: none */
+	Ml__Assign *assign; /* the last one; NULL: none */
 	Ml__Probe *probe;
 	uint64_t saved_ts;
 };
@@ -49,7 +49,7 @@ static struct node {
 	struct ml_gateway *g;
 	Ml__ServerConfig config;
 	Ml__Upstream upstream;
-	struct ml_chan *to_gateway, *of_gateway;	/* both ends */
+	struct ml_chan *to_gateway, *of_gateway; /* both ends */
 	uint16_t port;
 	int listen_fd;
 	struct worker w[MAX_WORKERS];
@@ -58,10 +58,10 @@ static struct node {
 	char log_level[16];
 
 	/* How the fakes behave. */
-	const char *probe_code, *probe_text;	/* "" = well */
+	const char *probe_code, *probe_text; /* "" = well */
 	bool probe_silent, probe_dies;
-	bool worker_silent;			/* comes up and says nothing */
-	bool slow_stop;				/* StopShard is answered by stop_now() only */
+	bool worker_silent; /* comes up and says nothing */
+	bool slow_stop;     /* StopShard is answered by stop_now() only */
 } n;
 
 /* ---- the fakes ---- */
@@ -106,7 +106,7 @@ say(struct worker *w, Ml__Envelope__BodyCase body, void *m)
 	Ml__Envelope env = ML__ENVELOPE__INIT;
 
 	env.body_case = body;
-	env.hello = m;		/* all pointers of the union are one */
+	env.hello = m; /* all pointers of the union are one */
 	ml_chan_send(w->ch, &env, -1);
 }
 
@@ -132,8 +132,8 @@ answer_probe(struct worker *w)
 	m.text = (char *)(uintptr_t)n.probe_text;
 	m.current_ts = START_TS;
 	m.start_ts = w->probe->spec->start_ts != 0 ? w->probe->spec->start_ts : START_TS;
-	pos.flavor = (char *)(uintptr_t)"mariadb";
-	pos.file = (char *)(uintptr_t)"bin.000001";
+	pos.flavor = (char *)(uintptr_t) "mariadb";
+	pos.file = (char *)(uintptr_t) "bin.000001";
 	pos.offset = 4711;
 	m.position = &pos;
 	m.upstream_id = 7711925978435491515ull;
@@ -247,14 +247,17 @@ supervisor_message(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 	case ML__ENVELOPE__BODY_START_SHARD:
 		w = slot(m->start_shard->key);
 		if (w == NULL)
-			w = new_worker(m->start_shard->key->changefeed_id, m->start_shard->key->epoch, m->start_shard->role);
+			w = new_worker(
+				m->start_shard->key->changefeed_id, m->start_shard->key->epoch, m->start_shard->role);
 		if (!w->running)
 			up(w, false);
 		break;
 	case ML__ENVELOPE__BODY_STOP_SHARD:
 		w = slot(m->stop_shard->key);
 		if (w == NULL) {
-			struct worker none = { .epoch = m->stop_shard->key->epoch, .role = ML__ROLE__ROLE_WORKER, .ns = "default" };
+			struct worker none = {
+				.epoch = m->stop_shard->key->epoch, .role = ML__ROLE__ROLE_WORKER, .ns = "default"
+			};
 
 			snprintf(none.id, sizeof(none.id), "%s", m->stop_shard->key->changefeed_id);
 			died(&none, true, 0, "unknown", false, false);
@@ -332,14 +335,14 @@ node_up(void **state)
 	assert_non_null(mkdtemp(n.dir));
 	ml__server_config__init(&n.config);
 	ml__upstream__init(&n.upstream);
-	n.upstream.uri = (char *)(uintptr_t)"mysql://u@127.0.0.1:3306/";
-	n.upstream.password = (char *)(uintptr_t)"secret";
+	n.upstream.uri = (char *)(uintptr_t) "mysql://u@127.0.0.1:3306/";
+	n.upstream.password = (char *)(uintptr_t) "secret";
 	n.config.upstream = &n.upstream;
-	n.config.advertise_addr = (char *)(uintptr_t)"127.0.0.1:8300";
-	n.config.cluster_id = (char *)(uintptr_t)"default";
-	n.config.capture_id = (char *)(uintptr_t)"0a1b2c3d-0000-4000-8000-000000000001";
+	n.config.advertise_addr = (char *)(uintptr_t) "127.0.0.1:8300";
+	n.config.cluster_id = (char *)(uintptr_t) "default";
+	n.config.capture_id = (char *)(uintptr_t) "0a1b2c3d-0000-4000-8000-000000000001";
 	n.config.data_dir = n.dir;
-	n.config.metastore = (char *)(uintptr_t)"sqlite";
+	n.config.metastore = (char *)(uintptr_t) "sqlite";
 	n.config.supervisor_pid = 4242;
 	n.listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(n.listen_fd, (struct sockaddr *)&at, sizeof(at)), 0);
@@ -416,7 +419,7 @@ struct exchange {
 	struct ml_buf in;
 	bool over;
 	int status;
-	const char *body;	/* into in */
+	const char *body; /* into in */
 };
 
 static void
@@ -439,13 +442,15 @@ readable(int fd, short what, void *arg)
 static void
 ask(struct exchange *x, const char *method, const char *path, const char *body)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(n.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons(n.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
+	};
 	struct ml_buf out = { 0 };
 
 	*x = (struct exchange){ .fd = socket(AF_INET, SOCK_STREAM, 0) };
 	assert_int_equal(connect(x->fd, (struct sockaddr *)&to, sizeof(to)), 0);
-	ml_buf_printf(&out, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s", method, path,
-		strlen(body), body);
+	ml_buf_printf(&out, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s", method,
+		path, strlen(body), body);
 	assert_int_equal(write(x->fd, out.data, out.len), out.len);
 	ml_buf_fini(&out);
 	fcntl(x->fd, F_SETFL, O_NONBLOCK);
@@ -482,15 +487,16 @@ http(const char *method, const char *path, const char *body)
 	finish(&x);
 	snprintf(reply, sizeof(reply), "%s", x.body);
 	if (reply[0] == '\0')
-		assert_null(strstr(x.in.data, "Content-Type"));	/* style E */
+		assert_null(strstr(x.in.data, "Content-Type")); /* style E */
 	ml_buf_fini(&x.in);
 	return x.status;
 }
 
-#define ASSERT_ERROR(status, method, path, body, code, text) \
-	do { \
-		assert_int_equal(http((method), (path), (body)), (status)); \
-		assert_string_equal(reply, "{\n    \"error_msg\": \"[CDC:" code "]" text "\",\n    \"error_code\": \"CDC:" code "\"\n}"); \
+#define ASSERT_ERROR(status, method, path, body, code, text)                                                           \
+	do {                                                                                                           \
+		assert_int_equal(http((method), (path), (body)), (status));                                            \
+		assert_string_equal(reply,                                                                             \
+			"{\n    \"error_msg\": \"[CDC:" code "]" text "\",\n    \"error_code\": \"CDC:" code "\"\n}"); \
 	} while (0)
 
 static struct worker *

@@ -18,7 +18,7 @@ pauses_and_resumes_from_the_last_words(void **state)
 	assert_true(w->stop_asked);
 	assert_true(w->grace_ms > 0);
 	assert_int_equal(http("POST", "/api/v1/changefeeds/p/pause", ""), 202);
-	progress("p", START_TS + 15, START_TS + 20, 15);	/* while it stops */
+	progress("p", START_TS + 15, START_TS + 20, 15); /* while it stops */
 	assert_non_null(strstr(reply, "\"resolved_ts\": 0,"));
 	assert_non_null(strstr(reply, "\"task_status\": []"));
 	ASSERT_ERROR(400, "GET", "/api/v1/processors/p/x", "", "ErrAPIInvalidParam",
@@ -32,14 +32,16 @@ pauses_and_resumes_from_the_last_words(void **state)
 	assert_non_null(strstr(reply, "\"state\": \"normal\""));
 	assert_ptr_equal(worker_of("p"), w);
 	died(w, true, 0, "exit 0", false, false);
-	wait_for(is_assigned, (void *)(uintptr_t)"p", "Assign");
+	wait_for(is_assigned, (void *)(uintptr_t) "p", "Assign");
 	w = worker_of("p");
 	assert_true(w->epoch > epoch);
 	assert_true(w->assign->checkpoint_ts == START_TS + 15);
 	assert_int_equal(w->assign->position->offset, 15);
 	assert_int_equal(http("POST", "/api/v1/changefeeds/p/resume", ""), 202);
-	ASSERT_ERROR(400, "POST", "/api/v1/changefeeds/none/pause", "", "ErrChangeFeedNotExists", "changefeed not exists, default/none");
-	ASSERT_ERROR(400, "POST", "/api/v1/changefeeds/a_b/resume", "", "ErrAPIInvalidParam", "invalid changefeed_id: a_b");
+	ASSERT_ERROR(400, "POST", "/api/v1/changefeeds/none/pause", "", "ErrChangeFeedNotExists",
+		"changefeed not exists, default/none");
+	ASSERT_ERROR(
+		400, "POST", "/api/v1/changefeeds/a_b/resume", "", "ErrAPIInvalidParam", "invalid changefeed_id: a_b");
 }
 
 static void
@@ -53,12 +55,13 @@ retries_what_may_pass_and_fails_what_cannot(void **state)
 	fault("f", "CDC:ErrKafkaAsyncSendMessage", "broken pipe", false, false);
 	wait_for(is_gone, w, "the end of the worker");
 	/* the first retry is at once, from the same checkpoint, as state error until the checkpoint moves */
-	wait_for(is_assigned, (void *)(uintptr_t)"f", "Assign");
+	wait_for(is_assigned, (void *)(uintptr_t) "f", "Assign");
 	assert_ptr_not_equal(worker_of("f"), w);
 	assert_int_equal(http("GET", "/api/v1/changefeeds/f", ""), 200);
 	assert_non_null(strstr(reply, "\"state\": \"error\",\n    \"error\": {\n        \"time\": \""));
-	assert_non_null(strstr(reply, "\"addr\": \"127.0.0.1:8300\",\n        \"code\": \"CDC:ErrKafkaAsyncSendMessage\",\n"
-		"        \"message\": \"[CDC:ErrKafkaAsyncSendMessage]broken pipe\"\n    },"));
+	assert_non_null(
+		strstr(reply, "\"addr\": \"127.0.0.1:8300\",\n        \"code\": \"CDC:ErrKafkaAsyncSendMessage\",\n"
+			      "        \"message\": \"[CDC:ErrKafkaAsyncSendMessage]broken pipe\"\n    },"));
 	assert_int_equal(http("GET", "/api/v1/changefeeds", ""), 200);
 	assert_string_equal(reply, "[]");
 	assert_int_equal(http("GET", "/api/v1/changefeeds?state=error", ""), 200);
@@ -74,7 +77,7 @@ retries_what_may_pass_and_fails_what_cannot(void **state)
 	assert_non_null(strstr(reply, "\"state\": \"error\""));
 	assert_int_equal(http("POST", "/api/v1/changefeeds/f/pause", ""), 202);
 	assert_int_equal(http("POST", "/api/v1/changefeeds/f/resume", ""), 202);
-	wait_for(is_assigned, (void *)(uintptr_t)"f", "Assign");
+	wait_for(is_assigned, (void *)(uintptr_t) "f", "Assign");
 
 	w = worker_of("f");
 	fault("f", "CDC:ErrKafkaSendMessage", "wrapped [CDC:ErrDispatcherFailed]x", false, false);
@@ -111,7 +114,7 @@ goes_on_where_a_killed_worker_was(void **state)
 		w->assign = NULL;
 		died(w, false, SIGSEGV, "SIGSEGV", true, false);
 		up(w, false);
-		wait_for(is_assigned, (void *)(uintptr_t)"k", "Assign");
+		wait_for(is_assigned, (void *)(uintptr_t) "k", "Assign");
 		assert_true(w->assign->checkpoint_ts == START_TS + 100);
 		assert_int_equal(w->assign->position->offset, 100);
 		assert_int_equal(http("GET", "/api/v1/changefeeds/k", ""), 200);
@@ -124,7 +127,7 @@ goes_on_where_a_killed_worker_was(void **state)
 	/* the supervisor gives it up: the changefeed's own back-off takes over, its first retry is at once */
 	died(w, false, SIGSEGV, "SIGSEGV", false, true);
 	wait_detail("k", "\"state\": \"error\"");
-	wait_for(is_assigned, (void *)(uintptr_t)"k", "Assign");
+	wait_for(is_assigned, (void *)(uintptr_t) "k", "Assign");
 	assert_ptr_not_equal(worker_of("k"), w);
 }
 
@@ -137,7 +140,7 @@ reads_the_fault_before_the_death(void **state)
 	create("d");
 	w = worker_of("d");
 	fault("d", "CDC:ErrMySQLBinlogPurged", "gone", false, false);
-	died(w, false, 0, "exit 70", false, false);	/* both are on their way before the gateway reads either */
+	died(w, false, 0, "exit 70", false, false); /* both are on their way before the gateway reads either */
 	wait_detail("d", "\"state\": \"failed\"");
 	assert_non_null(strstr(reply, "[CDC:ErrMySQLBinlogPurged]gone"));
 }
@@ -160,7 +163,7 @@ finishes_at_the_target(void **state)
 	assert_int_equal(http("GET", "/api/v1/changefeeds?state=finished", ""), 200);
 	assert_non_null(strstr(reply, "\"checkpoint_tso\": 445644800000000051"));
 	assert_int_equal(http("POST", "/api/v1/changefeeds/t/resume", ""), 202);
-	wait_for(is_assigned, (void *)(uintptr_t)"t", "Assign");
+	wait_for(is_assigned, (void *)(uintptr_t) "t", "Assign");
 }
 
 static void
@@ -176,7 +179,7 @@ refuses_a_checkpoint_that_falls(void **state)
 	m.checkpoint_ts = START_TS + 9;
 	say(w, ML__ENVELOPE__BODY_PROGRESS, &m);
 	wait_for(is_gone, w, "the end of the worker");
-	wait_for(is_assigned, (void *)(uintptr_t)"c", "Assign");
+	wait_for(is_assigned, (void *)(uintptr_t) "c", "Assign");
 	assert_true(worker_of("c")->assign->checkpoint_ts == START_TS + 10);
 	assert_int_equal(http("GET", "/api/v1/changefeeds/c", ""), 200);
 	assert_non_null(strstr(reply, "CDC:ErrInternalCheckFailed"));
@@ -223,7 +226,7 @@ comes_back_from_the_store(void **state)
 	ml__assign__free_unpacked(w->assign, NULL);
 	w->assign = NULL;
 	start_gateway();
-	wait_for(is_assigned, (void *)(uintptr_t)"s", "Assign");
+	wait_for(is_assigned, (void *)(uintptr_t) "s", "Assign");
 	w = worker_of("s");
 	assert_true(w->assign->checkpoint_ts == ts + 5);
 
@@ -251,11 +254,11 @@ is_not_ready_until_the_store_can_be_read(void **state)
 	create("x");
 	/* the data directory is not there */
 	stop_gateway();
-	n.config.data_dir = (char *)(uintptr_t)"/nowhere";
+	n.config.data_dir = (char *)(uintptr_t) "/nowhere";
 	start_gateway();
 	assert_int_equal(http("GET", "/api/v1/changefeeds", ""), 503);
 	assert_string_equal(reply, "{\n    \"error_msg\": \"[CDC:ErrServerIsNotReady]cdc server is not ready\",\n"
-		"    \"error_code\": \"CDC:ErrServerIsNotReady\"\n}");
+				   "    \"error_code\": \"CDC:ErrServerIsNotReady\"\n}");
 	assert_int_equal(http("GET", "/api/v1/health", ""), 503);
 	assert_int_equal(http("GET", "/status", ""), 200);
 	assert_int_equal(http("GET", "/metrics", ""), 200);
@@ -282,7 +285,8 @@ answers_500_when_a_command_cannot_be_stored(void **state)
 	tight = old;
 	tight.rlim_cur = 1;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
-	assert_int_equal(http("POST", "/api/v1/changefeeds", "{\"changefeed_id\":\"y\",\"sink_uri\":\"blackhole://\"}"), 500);
+	assert_int_equal(
+		http("POST", "/api/v1/changefeeds", "{\"changefeed_id\":\"y\",\"sink_uri\":\"blackhole://\"}"), 500);
 	assert_non_null(strstr(reply, "[CDC:ErrMetaStore]metadata store failed: "));
 	assert_int_equal(http("GET", "/api/v1/changefeeds/y", ""), 400);
 	assert_int_equal(http("POST", "/api/v1/changefeeds/x/pause", ""), 500);
@@ -290,13 +294,13 @@ answers_500_when_a_command_cannot_be_stored(void **state)
 	assert_non_null(strstr(reply, "\"state\": \"normal\""));
 	progress("x", START_TS + 1, START_TS + 1, 1);
 	while (http("GET", "/api/v1/health", "") == 200)
-		;	/* until the batch of checkpoints was refused too */
+		; /* until the batch of checkpoints was refused too */
 	assert_non_null(strstr(reply, "CDC:ErrClusterIsUnhealthy"));
 	assert_true(w->running && !w->stop_asked);
 	assert_int_equal(http("DELETE", "/api/v1/changefeeds/x", ""), 500);
 	assert_int_equal(http("GET", "/api/v1/changefeeds/x", ""), 200);
 	/* the removal had stopped the worker; since the changefeed stays, it runs again */
-	wait_for(is_assigned, (void *)(uintptr_t)"x", "Assign");
+	wait_for(is_assigned, (void *)(uintptr_t) "x", "Assign");
 	assert_ptr_not_equal(worker_of("x"), w);
 
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);

@@ -176,7 +176,7 @@ quota_waits_for_room_lets_a_large_one_pass_alone_and_stops(void **state)
 	void *rc;
 
 	(void)state;
-	assert_int_equal(ml_quota_take(q, 5000), 0);	/* nothing in flight: passes */
+	assert_int_equal(ml_quota_take(q, 5000), 0); /* nothing in flight: passes */
 	pthread_create(&t, NULL, taker, q);
 	ml_quota_give(q, 5000);
 	pthread_join(t, &rc);

@@ -22,9 +22,9 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	char notes[8192];
-	uint64_t held[64];	/* batches not yet said to be durable */
+	uint64_t held[64]; /* batches not yet said to be durable */
 	int n_held;
-	bool hold;		/* keep acknowledgements back */
+	bool hold; /* keep acknowledgements back */
 	bool break_write;
 	const struct ml_sink_env *env;
 	struct ml_sink_env env_copy;
@@ -66,7 +66,7 @@ release(void)
 	memcpy(seqs, book.held, sizeof(seqs));
 	book.n_held = 0;
 	pthread_mutex_unlock(&book.lock);
-	for (int i = n; i-- > 0;)	/* backwards: any order must do */
+	for (int i = n; i-- > 0;) /* backwards: any order must do */
 		book.env_copy.durable(book.env_copy.arg, seqs[i]);
 }
 
@@ -163,8 +163,15 @@ fake_close(struct ml_sink *s)
 }
 
 static const struct ml_sink_ops fake_sink_ops = {
-	.schemes = { "fake" }, .takes = ML_TAKES_MSGS, .check = fake_check, .open = fake_open,
-	.write = fake_write, .flush = fake_flush, .ddl = fake_ddl, .checkpoint = fake_checkpoint, .tick = fake_tick,
+	.schemes = { "fake" },
+	.takes = ML_TAKES_MSGS,
+	.check = fake_check,
+	.open = fake_open,
+	.write = fake_write,
+	.flush = fake_flush,
+	.ddl = fake_ddl,
+	.checkpoint = fake_checkpoint,
+	.tick = fake_tick,
 	.close = fake_close,
 };
 
@@ -216,7 +223,9 @@ add_row(struct ml_batch *b, struct ml_schema *s, const struct step *st)
 
 	d->kind = ML_D_I64;
 	d->i = st->value;
-	*r = (struct ml_row){ .schema = s, .after = d, .commit_ts = st->ts, .start_ts = st->ts - 1, .op = ML_OP_INSERT };
+	*r = (struct ml_row){
+		.schema = s, .after = d, .commit_ts = st->ts, .start_ts = st->ts - 1, .op = ML_OP_INSERT
+	};
 	ml_batch_pin(b, s);
 	b->n_changes++;
 }
@@ -311,7 +320,11 @@ source_stats(struct ml_source *src, uint64_t *bytes_in, uint64_t *events, uint64
 }
 
 static const struct ml_source_ops fake_source_ops = {
-	.scheme = "fake", .open = source_open, .run = source_run, .stop = source_stop, .close = source_close,
+	.scheme = "fake",
+	.open = source_open,
+	.run = source_run,
+	.stop = source_stop,
+	.close = source_close,
 	.stats = source_stats,
 };
 
@@ -353,8 +366,14 @@ start(const struct step *steps)
 	static Ml__Upstream upstream;
 	static Ml__ServerConfig config;
 	struct ml_pipeline_env env = {
-		.spec = &spec, .config = &config, .object = "test", .checkpoint_ts = 100, .state_dir = ".",
-		.failed = on_failed, .warned = on_warned, .drained = on_drained,
+		.spec = &spec,
+		.config = &config,
+		.object = "test",
+		.checkpoint_ts = 100,
+		.state_dir = ".",
+		.failed = on_failed,
+		.warned = on_warned,
+		.drained = on_drained,
 	};
 	struct ml_pipeline *p;
 	struct ml_err err = { 0 };
@@ -376,9 +395,14 @@ static void
 rows_ddl_and_checkpoints_come_in_order(void **state)
 {
 	static const struct step steps[] = {
-		{ ROW, 1, 110, NULL }, { DDL_AFTER_ROW, 0, 120, "CREATE TABLE t(a INT)" }, { RESOLVED, 0, 120, NULL },
-		{ WAIT_NOTE, 0, 1, "checkpoint 120" }, { ROW, 2, 130, NULL }, { RESOLVED, 0, 130, NULL },
-		{ WAIT_STOP, 0, 1, NULL }, { 0 },
+		{ ROW, 1, 110, NULL },
+		{ DDL_AFTER_ROW, 0, 120, "CREATE TABLE t(a INT)" },
+		{ RESOLVED, 0, 120, NULL },
+		{ WAIT_NOTE, 0, 1, "checkpoint 120" },
+		{ ROW, 2, 130, NULL },
+		{ RESOLVED, 0, 130, NULL },
+		{ WAIT_STOP, 0, 1, NULL },
+		{ 0 },
 	};
 	struct ml_pipeline *p = start(steps);
 	Ml__Progress *m;
@@ -408,8 +432,13 @@ static void
 checkpoint_waits_for_the_sinks_word(void **state)
 {
 	static const struct step steps[] = {
-		{ ROW, 1, 110, NULL }, { RESOLVED, 0, 110, NULL }, { ROW, 2, 120, NULL }, { RESOLVED, 0, 120, NULL },
-		{ RESOLVED, 0, 130, NULL }, { WAIT_STOP, 0, 1, NULL }, { 0 },
+		{ ROW, 1, 110, NULL },
+		{ RESOLVED, 0, 110, NULL },
+		{ ROW, 2, 120, NULL },
+		{ RESOLVED, 0, 120, NULL },
+		{ RESOLVED, 0, 130, NULL },
+		{ WAIT_STOP, 0, 1, NULL },
+		{ 0 },
 	};
 	struct ml_pipeline *p;
 	ml_ts checkpoint, resolved;
@@ -441,8 +470,13 @@ static void
 a_sink_error_fails_once_and_acknowledges_nothing(void **state)
 {
 	static const struct step steps[] = {
-		{ WAIT_NOTE, 0, 1, "go" }, { ROW, 1, 110, NULL }, { RESOLVED, 0, 110, NULL }, { ROW, 2, 120, NULL },
-		{ RESOLVED, 0, 120, NULL }, { WAIT_STOP, 0, 1, NULL }, { 0 },
+		{ WAIT_NOTE, 0, 1, "go" },
+		{ ROW, 1, 110, NULL },
+		{ RESOLVED, 0, 110, NULL },
+		{ ROW, 2, 120, NULL },
+		{ RESOLVED, 0, 120, NULL },
+		{ WAIT_STOP, 0, 1, NULL },
+		{ 0 },
 	};
 	struct ml_pipeline *p = start(steps);
 	ml_ts checkpoint, resolved;

@@ -30,7 +30,7 @@ checkpoint_never_passes_a_batch_that_is_not_durable(void **state)
 
 	(void)state;
 	a = ml_progress_enter(p, 110, at(10));
-	b = ml_progress_enter(p, 0, NULL);	/* the first piece of a large transaction */
+	b = ml_progress_enter(p, 0, NULL); /* the first piece of a large transaction */
 	c = ml_progress_enter(p, 130, at(30));
 	d = ml_progress_enter(p, 140, at(40));
 	assert_int_equal(ml_progress_resolved(p), 140);

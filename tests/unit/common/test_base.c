@@ -25,7 +25,7 @@ error_prints_code_and_text_and_nests_causes(void **state)
 	ml_err_wrap(&err, ML_ErrKafkaInvalidConfig, "kafka config invalid");
 	assert_string_equal(ml_err_print(&err, buf, sizeof(buf)),
 		"[CDC:ErrKafkaInvalidConfig]kafka config invalid: [CDC:ErrSinkURIInvalid]sink uri invalid 'x://'");
-	assert_int_equal(ml_err_status(&err), 400);	/* inherited from the cause */
+	assert_int_equal(ml_err_status(&err), 400); /* inherited from the cause */
 	ML_ERR(&err, ErrKafkaNewProducer, 0, "refused");
 	assert_int_equal(ml_err_status(&err), 500);
 	assert_false(ml_err_is_fatal(&err));
@@ -108,7 +108,7 @@ arena_keeps_large_chunks_within_bounds(void **state)
 	large = ml_arena_bytes(&a, 10 * 1024);
 	ml_arena_reset(&a);
 	small = ml_arena_bytes(&a, 10);
-	assert_ptr_equal(small, large);	/* nothing smaller is there */
+	assert_ptr_equal(small, large); /* nothing smaller is there */
 	small = ml_arena_bytes(&a, 11 * 1024);
 	assert_ptr_not_equal(small, large);
 	ml_arena_reset(&a);
@@ -136,7 +136,7 @@ reader_never_passes_the_end(void **state)
 	(void)state;
 	assert_int_equal(ml_rd_le(&r, 2), 0x0201);
 	assert_int_equal(ml_rd_be(&r, 1), 3);
-	assert_int_equal(ml_rd_lenenc(&r), 0);	/* three bytes wanted, two there */
+	assert_int_equal(ml_rd_lenenc(&r), 0); /* three bytes wanted, two there */
 	assert_true(r.bad);
 	assert_int_equal(ml_rd_le(&r, 1), 0);
 	assert_null(ml_rd_bytes(&r, 1));
@@ -165,8 +165,8 @@ backoff_doubles_to_the_cap_and_forgives_a_calm_run(void **state)
 		uint64_t lived_ms;
 		uint32_t want_ms;
 	} rows[] = {
-		{ 0, 500 }, { 0, 1000 }, { 0, 2000 }, { 0, 3000 },	/* the cap */
-		{ 60000, 500 },						/* calm: anew */
+		{ 0, 500 }, { 0, 1000 }, { 0, 2000 }, { 0, 3000 }, /* the cap */
+		{ 60000, 500 },                                    /* calm: anew */
 	};
 	struct ml_backoff bo = { .base_ms = 500, .cap_ms = 3000, .calm_ms = 60000 };
 

@@ -77,14 +77,15 @@ defaults_are_ticdcs(void **state)
 	assert_int_equal(config.owner_flush_interval_ms, 50);
 	assert_null(config.upstream);
 	/* Order and form of GET /config. */
-	assert_non_null(strstr(json.data, "{\"addr\":\"127.0.0.1:8300\",\"advertise-addr\":\"127.0.0.1:8300\",\"log-file\":\"\","
+	assert_non_null(strstr(json.data,
+		"{\"addr\":\"127.0.0.1:8300\",\"advertise-addr\":\"127.0.0.1:8300\",\"log-file\":\"\","
 		"\"log-level\":\"info\",\"log\":{\"file\":{\"max-size\":300,\"max-days\":0,\"max-backups\":0},\"error-output\":\"stderr\"},"
 		"\"data-dir\":\"/tmp/cdc_data\",\"gc-ttl\":86400,\"tz\":\"System\",\"capture-session-ttl\":10,"
 		"\"owner-flush-interval\":50000000,\"processor-flush-interval\":50000000,\"sorter\":{\"sort-dir\":\"/tmp/sorter\","
 		"\"cache-size-in-mb\":128,"));
 	assert_non_null(strstr(json.data, "\"cert-allowed-cn\":null,\"mtls\":false,"));
 	assert_non_null(strstr(json.data, "\"debug\":{},\"cluster-id\":\"default\",\"gc-tuner-memory-threshold\":0,"
-		"\"per-table-memory-quota\":0,\"max-memory-percentage\":0"));
+					  "\"per-table-memory-quota\":0,\"max-memory-percentage\":0"));
 	ml_buf_fini(&json);
 	ml_options_fini(&o);
 }
@@ -92,7 +93,9 @@ defaults_are_ticdcs(void **state)
 static void
 mistakes_are_named(void **state)
 {
-	static const struct { const char *flags, *want; } rows[] = {
+	static const struct {
+		const char *flags, *want;
+	} rows[] = {
 		{ "--nope", "unknown flag: --nope" },
 		{ "-x", "unknown flag: -x" },
 		{ "word", "unexpected argument: word" },
@@ -116,12 +119,14 @@ mistakes_are_named(void **state)
 		{ "--grace=soon", "--grace: 'soon' is not a duration" },
 		{ "--pd=http://127.0.0.1:2379", "upstream http://127.0.0.1:2379 is not supported by this build: " },
 		{ "--pd=http://a:1\n--upstream=mysql://u@h/", "give either --pd or --upstream, not both" },
-		{ "--upstream=postgres://u:geheim@h/", "upstream uri invalid: its scheme is neither mysql nor mariadb" },
+		{ "--upstream=postgres://u:geheim@h/",
+			"upstream uri invalid: its scheme is neither mysql nor mariadb" },
 		{ "--upstream=mysql://u:geheim@h1:1,h2:2/", "upstream uri invalid: " },
 		{ "--upstream=mysql://u:ge/heim@h/", "upstream uri invalid: it cannot be parsed" },
 		{ "--upstream=nonsense", "upstream uri invalid: " },
 		{ "--ca=/dev/null", "ca, cert and key belong together" },
-		{ "--ca=/dev/null\n--cert=/nonexistent\n--key=/dev/null", "cert /nonexistent: No such file or directory" },
+		{ "--ca=/dev/null\n--cert=/nonexistent\n--key=/dev/null",
+			"cert /nonexistent: No such file or directory" },
 		{ "--config=/nonexistent", "configuration file /nonexistent: No such file or directory" },
 	};
 
@@ -147,16 +152,18 @@ a_file_is_read_and_flags_win(void **state)
 	char flags[200];
 
 	(void)state;
-	snprintf(flags, sizeof(flags), "--config\n%s\n--log-level=warning\n--sort-dir=/x", make_file(
-		"addr = '0.0.0.0:8301'\nadvertise-addr = 'cdc.example:8301'\nlog-level = 'debug'\ncapture-session-ttl = 3\n"
-		"per-table-memory-quota = 1\nnewarch = true\n[debug.db]\ncount = 16\n[security]\nclient-user-required = true\n"
-		"client-allowed-user = ['root']\ncert-allowed-cn = ['a', 'b']\n[upstream]\nuri = 'mariadb://u:p%40ss@db/'\n"
-		"server-id = 77\n[kv-client]\nregion-retry-duration = '2m'\n", 0600));
+	snprintf(flags, sizeof(flags), "--config\n%s\n--log-level=warning\n--sort-dir=/x",
+		make_file(
+			"addr = '0.0.0.0:8301'\nadvertise-addr = 'cdc.example:8301'\nlog-level = 'debug'\ncapture-session-ttl = 3\n"
+			"per-table-memory-quota = 1\nnewarch = true\n[debug.db]\ncount = 16\n[security]\nclient-user-required = true\n"
+			"client-allowed-user = ['root']\ncert-allowed-cn = ['a', 'b']\n[upstream]\nuri = 'mariadb://u:p%40ss@db/'\n"
+			"server-id = 77\n[kv-client]\nregion-retry-duration = '2m'\n",
+			0600));
 	if (read_line(&o, flags, NULL, &err) != 0)
 		fail_msg("%s", err.text);
 	assert_string_equal(o.addr, "0.0.0.0:8301");
 	assert_string_equal(o.log_level, "warning");
-	assert_int_equal(o.session_ttl_s, 10);	/* below 5 means 10 */
+	assert_int_equal(o.session_ttl_s, 10); /* below 5 means 10 */
 	assert_string_equal(o.upstream_uri, "mariadb://u@db/");
 	assert_string_equal(o.upstream_password, "p@ss");
 	assert_int_equal(o.upstream_server_id, 77);
@@ -179,7 +186,9 @@ static void
 passwords_leave_argv_and_environment_and_never_come_out(void **state)
 {
 	/* The secret is "geheim" in all of them; what ps shows afterwards. */
-	static const struct { const char *flags, *shown; } rows[] = {
+	static const struct {
+		const char *flags, *shown;
+	} rows[] = {
 		{ "--upstream=mysql://root:geheim@127.0.0.1:3306/", "--upstream=mysql://root@127.0.0.1:3306/" },
 		{ "--upstream\nmysql://root:geheim@127.0.0.1:3306/", "--upstream" },
 	};
@@ -224,12 +233,13 @@ the_environment_wins_over_the_password_file(void **state)
 	{
 		char config[300];
 
-		snprintf(config, sizeof(config), "[upstream]\nuri = 'mysql://u@h:3306/a@b:c'\npassword-file = '%s'\n", password);
+		snprintf(config, sizeof(config), "[upstream]\nuri = 'mysql://u@h:3306/a@b:c'\npassword-file = '%s'\n",
+			password);
 		snprintf(flags, sizeof(flags), "--config=%s", make_file(config, 0600));
 	}
 	assert_int_equal(read_line(&o, flags, NULL, &err), 0);
 	assert_string_equal(o.upstream_password, "from-file");
-	assert_string_equal(o.upstream_uri, "mysql://u@h:3306/a@b:c");	/* only a password is taken out */
+	assert_string_equal(o.upstream_uri, "mysql://u@h:3306/a@b:c"); /* only a password is taken out */
 	assert_non_null(strstr(o.warnings.data, "may be read by others"));
 	ml_options_fini(&o);
 	setenv("MILLRACE_UPSTREAM_PASSWORD", "from-env", 1);
@@ -252,8 +262,12 @@ what_nv_prints_reads_back_the_same(void **state)
 	char flags[200];
 
 	(void)state;
-	assert_int_equal(read_line(&o, "-nv\n--addr=[::1]:8303\n--grace=1m5s\n--cert-allowed-cn= a , b\n--upstream=mysql://u@h/\n"
-		"--cluster-id=c-1\n--tz=Asia/Shanghai\n--gc-ttl=7", NULL, &err), 0);
+	assert_int_equal(
+		read_line(&o,
+			"-nv\n--addr=[::1]:8303\n--grace=1m5s\n--cert-allowed-cn= a , b\n--upstream=mysql://u@h/\n"
+			"--cluster-id=c-1\n--tz=Asia/Shanghai\n--gc-ttl=7",
+			NULL, &err),
+		0);
 	assert_int_equal(o.mode, ML_RUN_PRINT);
 	ml_options_print(&o, &one);
 	ml_options_fini(&o);
@@ -290,10 +304,24 @@ the_documentation_is_up_to_date(void **state)
 static void
 addresses_are_split(void **state)
 {
-	static const struct { const char *addr, *host; int port; } rows[] = {
-		{ "127.0.0.1:8300", "127.0.0.1", 8300 }, { ":0", "", 0 }, { "[::1]:65535", "::1", 65535 }, { "h:1", "h", 1 },
-		{ "h", NULL, 0 }, { "h:", NULL, 0 }, { "h:65536", NULL, 0 }, { "h:-1", NULL, 0 }, { "h:1x", NULL, 0 },
-		{ "::1:5", NULL, 0 }, { "[::1:5", NULL, 0 }, { "[]:5", NULL, 0 }, { "[:5", NULL, 0 }, { "h:000001", NULL, 0 },
+	static const struct {
+		const char *addr, *host;
+		int port;
+	} rows[] = {
+		{ "127.0.0.1:8300", "127.0.0.1", 8300 },
+		{ ":0", "", 0 },
+		{ "[::1]:65535", "::1", 65535 },
+		{ "h:1", "h", 1 },
+		{ "h", NULL, 0 },
+		{ "h:", NULL, 0 },
+		{ "h:65536", NULL, 0 },
+		{ "h:-1", NULL, 0 },
+		{ "h:1x", NULL, 0 },
+		{ "::1:5", NULL, 0 },
+		{ "[::1:5", NULL, 0 },
+		{ "[]:5", NULL, 0 },
+		{ "[:5", NULL, 0 },
+		{ "h:000001", NULL, 0 },
 	};
 
 	(void)state;

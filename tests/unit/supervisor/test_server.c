@@ -40,7 +40,8 @@ static int
 gateway(void)
 {
 	static const struct ml_inbox_row rows[] = {
-		{ ML__ENVELOPE__BODY_LIVENESS, ML_PROC_IN_UP, ignore }, { ML__ENVELOPE__BODY_PROCESS_STATS, ML_PROC_IN_UP, ignore },
+		{ ML__ENVELOPE__BODY_LIVENESS, ML_PROC_IN_UP, ignore },
+		{ ML__ENVELOPE__BODY_PROCESS_STATS, ML_PROC_IN_UP, ignore },
 	};
 	struct ml_proc_desc desc = { ML__ROLE__ROLE_GATEWAY, "gateway", rows, 2, NULL, NULL };
 	struct ml_loop *l = ml_loop_new();
@@ -100,8 +101,7 @@ read_file(const char *name, size_t *len)
 	return text;
 }
 
-static void
-run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static void
 run(const char *fmt, ...)
 {
@@ -191,8 +191,8 @@ data(void)
 static void
 a_server_runs_until_sigterm_and_hides_its_password(void **state)
 {
-	const char *args[] = { "--addr", "127.0.0.1:0", "--data-dir", data(), "--upstream", "mysql://root:geheim@127.0.0.1:1/",
-		"--log-file", path("log"), NULL };
+	const char *args[] = { "--addr", "127.0.0.1:0", "--data-dir", data(), "--upstream",
+		"mysql://root:geheim@127.0.0.1:1/", "--log-file", path("log"), NULL };
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	char name[64], *text;
 	struct stat st;
@@ -271,12 +271,13 @@ a_second_server_is_refused(void **state)
 
 	(void)state;
 	server_pid = spawn("console", args);
-	await("console", "gateway: up pid=");	/* without --log-file the log is standard output */
+	await("console", "gateway: up pid="); /* without --log-file the log is standard output */
 	text = read_file(path("console"), NULL);
 	assert_non_null(strstr(text, "no upstream is configured"));
 	assert_int_equal(sscanf(strstr(text, " addr=127.0.0.1:"), " addr=127.0.0.1:%d", &port), 1);
 	assert_int_equal(exit_code(spawn("console2", args)), 1);
-	snprintf(want, sizeof(want), "Error: [CDC:ErrDataDirLocked]data directory %s is in use by the server with pid %d; ", data(),
+	snprintf(want, sizeof(want),
+		"Error: [CDC:ErrDataDirLocked]data directory %s is in use by the server with pid %d; ", data(),
 		server_pid);
 	text = read_file(path("console2"), NULL);
 	assert_int_equal(strncmp(text, want, strlen(want)), 0);
@@ -303,7 +304,9 @@ static void
 mistakes_show_the_usage_and_start_nothing(void **state)
 {
 	static const char *const rows[][4] = {
-		{ "--nope", NULL }, { "--gc-ttl", "0", NULL }, { "--config", "/nonexistent", NULL },
+		{ "--nope", NULL },
+		{ "--gc-ttl", "0", NULL },
+		{ "--config", "/nonexistent", NULL },
 		{ "--upstream", "mysql://u:geheim@h:x/", NULL },
 	};
 	const char *check[] = { "-n", "--upstream=mysql://root@db:3306/", NULL };
@@ -322,7 +325,8 @@ mistakes_show_the_usage_and_start_nothing(void **state)
 	assert_string_equal(read_file(path("console"), NULL), "configuration ok\n");
 	assert_int_equal(exit_code(spawn("console", bad_dir)), 1);
 	text = read_file(path("console"), NULL);
-	assert_int_equal(strncmp(text, "Error: [CDC:ErrDataDir]data directory /proc/nonexistent cannot be used: ", 71), 0);
+	assert_int_equal(
+		strncmp(text, "Error: [CDC:ErrDataDir]data directory /proc/nonexistent cannot be used: ", 71), 0);
 }
 
 static void
@@ -335,7 +339,8 @@ the_program_itself(void **state)
 	run("%s/bin/millrace cli changefeed list 2>%s; test $? = 1", dir, path("out"));
 	assert_non_null(strstr(read_file(path("out"), NULL), "Error: \"millrace cli\" is not part of this version"));
 	run("%s/bin/millrace nonsense 2>%s; test $? = 1", dir, path("out"));
-	assert_non_null(strstr(read_file(path("out"), NULL), "Error: unknown command \"nonsense\" for \"millrace\"\nUsage:"));
+	assert_non_null(
+		strstr(read_file(path("out"), NULL), "Error: unknown command \"nonsense\" for \"millrace\"\nUsage:"));
 	/* A child that is started by hand says what it is. */
 	run("%s/libexec/millrace/millrace-api-gateway gateway </dev/null 2>%s; test $? = 78", dir, path("out"));
 	assert_non_null(strstr(read_file(path("out"), NULL), "is started by it"));

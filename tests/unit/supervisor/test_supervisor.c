@@ -33,7 +33,7 @@
 
 static struct ml_loop *loop;
 static struct ml_proc *proc;
-static const char *me;	/* changefeed id, or "gateway" */
+static const char *me; /* changefeed id, or "gateway" */
 
 static void report(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static void
@@ -165,7 +165,8 @@ take_shard_up(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 {
 	(void)ch;
 	(void)arg;
-	report("gateway up %s role %d running %d", m->shard_up->key->changefeed_id, m->shard_up->role, m->shard_up->running);
+	report("gateway up %s role %d running %d", m->shard_up->key->changefeed_id, m->shard_up->role,
+		m->shard_up->running);
 	ml_chan_new(loop, fd, m->shard_up->key->changefeed_id, &pair_handlers, NULL);
 }
 
@@ -177,8 +178,8 @@ take_shard_died(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 	(void)ch;
 	(void)fd;
 	(void)arg;
-	report("gateway died %s epoch %d stopped %d restarting %d hopeless %d: %s", d->key->changefeed_id, (int)d->key->epoch,
-		d->stopped, d->restarting, d->hopeless, d->reason);
+	report("gateway died %s epoch %d stopped %d restarting %d hopeless %d: %s", d->key->changefeed_id,
+		(int)d->key->epoch, d->stopped, d->restarting, d->hopeless, d->reason);
 }
 
 static void
@@ -238,7 +239,7 @@ on_order(int fd, short what, void *arg)
 		} else if (strcmp(line, "die") == 0) {
 			kill(getpid(), SIGKILL);
 		} else {
-			start.role = ML__ROLE__ROLE_GATEWAY;	/* "bad": nobody may ask for that */
+			start.role = ML__ROLE__ROLE_GATEWAY; /* "bad": nobody may ask for that */
 		}
 		ml_chan_send(ml_proc_chan(proc), &m, -1);
 	}
@@ -266,8 +267,8 @@ gateway(void)
 
 	proc = ml_proc_start(loop, &desc);
 	ml_proc_ready(proc);
-	report("gateway ready fd %d upstream %s pid %d", ml_proc_listen_fd(proc) >= 0, ml_proc_config(proc)->upstream->password,
-		(int)getpid());
+	report("gateway ready fd %d upstream %s pid %d", ml_proc_listen_fd(proc) >= 0,
+		ml_proc_config(proc)->upstream->password, (int)getpid());
 	/* Read-write, so that it never ends. */
 	orders = open(getenv("FAKE_ORDERS"), O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	ml_watch_new(loop, orders, EV_READ, on_order, NULL);
@@ -278,10 +279,10 @@ gateway(void)
 
 static char dir[64], report_path[96], orders_path[96], log_path[96], self[PATH_MAX];
 static pid_t sup_pid;
-static size_t seen;	/* of the report, what earlier waits have passed */
-static size_t mark;	/* where await_any begins */
+static size_t seen; /* of the report, what earlier waits have passed */
+static size_t mark; /* where await_any begins */
 
-static uint32_t ready_ms = 20000;	/* ample, but for the test that waits for it */
+static uint32_t ready_ms = 20000; /* ample, but for the test that waits for it */
 
 static void
 start(uint32_t grace_ms)
@@ -405,7 +406,7 @@ after_test(void **state)
 
 	(void)state;
 	if (sup_pid > 0) {
-		kill(sup_pid, SIGKILL);	/* the children see their channel close */
+		kill(sup_pid, SIGKILL); /* the children see their channel close */
 		waitpid(sup_pid, NULL, 0);
 		sup_pid = 0;
 	}
@@ -429,7 +430,7 @@ a_worker_is_connected_to_the_gateway_and_stopped_with_the_node(void **state)
 	/* Two thirds of the whole time, less what has passed of it. */
 	assert_in_range(atoi(await_any("good stop ")), 1, 2000);
 	await_any("gateway died good epoch 1 stopped 1 restarting 0 hopeless 0: exit 0");
-	await_any("gateway stop 1");	/* the gateway is the last */
+	await_any("gateway stop 1"); /* the gateway is the last */
 	assert_int_equal(finish(), 0);
 }
 
@@ -463,7 +464,9 @@ killed_workers_come_back_soon(void **state)
 static void
 bad_children_are_killed_and_restarted(void **state)
 {
-	static const struct { const char *id, *want; } rows[] = {
+	static const struct {
+		const char *id, *want;
+	} rows[] = {
 		{ "nohello", "stopped 0 restarting 1 hopeless 0: not ready in time" },
 		{ "noready", "stopped 0 restarting 1 hopeless 0: not ready in time" },
 		{ "garbage", "stopped 0 restarting 1 hopeless 0: bad message: " },
@@ -494,7 +497,9 @@ bad_children_are_killed_and_restarted(void **state)
 static void
 what_restarting_cannot_help_is_parked_until_it_is_asked_for(void **state)
 {
-	static const struct { const char *id, *want; } rows[] = {
+	static const struct {
+		const char *id, *want;
+	} rows[] = {
 		{ "fault", "stopped 0 restarting 0 hopeless 0: exit 70" },
 		{ "finished", "stopped 0 restarting 0 hopeless 0: exit 0" },
 		{ "config", "stopped 0 restarting 0 hopeless 1: exit 78" },
@@ -535,7 +540,7 @@ stopping_a_shard(void **state)
 	order("stop stubborn 1 400\n");
 	await_any("stubborn stop 400");
 	await("gateway died stubborn epoch 1 stopped 1 restarting 0 hopeless 0: not stopped in time");
-	order("stop good 1 0\n");	/* no time at all */
+	order("stop good 1 0\n"); /* no time at all */
 	await("gateway died good epoch 1 stopped 1 restarting 0 hopeless 0: SIGKILL");
 	assert_null(strstr(read_file(report_path), "good stop"));
 	assert_int_equal(stop(), 0);
@@ -575,7 +580,7 @@ a_new_gateway_finds_the_running_workers(void **state)
 	await_any("gateway died fault epoch 1");
 	mark = strlen(read_file(report_path));
 	kill(gateway_pid, SIGKILL);
-	await_any("gateway ready fd 1");	/* with its listener and all */
+	await_any("gateway ready fd 1"); /* with its listener and all */
 	await_any("gateway up good role 2 running 1");
 	await_any("gateway hello good 1");
 	await_any("gateway died fault epoch 1 stopped 0 restarting 0 hopeless 0: exit 70");
@@ -712,7 +717,7 @@ too_many_deaths_within_the_window_are_told(void **state)
 		d.at_ms = i * 1000;
 		assert_false(ml_tally_add(&t, &d));
 	}
-	d.at_ms = ML_TALLY_WINDOW_MS + 1;	/* the first is out of the window by now, the second is in it */
+	d.at_ms = ML_TALLY_WINDOW_MS + 1; /* the first is out of the window by now, the second is in it */
 	assert_false(ml_tally_add(&t, &d));
 	assert_true(ml_tally_add(&t, &d));
 	ml_tally_clear(&t);

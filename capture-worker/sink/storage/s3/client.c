@@ -44,12 +44,12 @@ struct s3_client {
 	const char *ca_file;
 	atomic_bool stopped;
 	pthread_mutex_t lock;
-	pthread_cond_t wake;		/* stopped */
-	struct handle *idle;		/* under lock */
-	struct s3_credentials keys;	/* under lock */
-	bool role;			/* keys come from the machine */
-	bool fetching;			/* under lock: a thread asks for them */
-	char region[64];		/* under lock */
+	pthread_cond_t wake;        /* stopped */
+	struct handle *idle;        /* under lock */
+	struct s3_credentials keys; /* under lock */
+	bool role;                  /* keys come from the machine */
+	bool fetching;              /* under lock: a thread asks for them */
+	char region[64];            /* under lock */
 	bool region_given;
 };
 
@@ -58,10 +58,10 @@ struct attempt {
 	struct s3_client *c;
 	const struct s3_request *q;
 	struct s3_answer *a;
-	uint64_t sent;		/* of the body */
+	uint64_t sent; /* of the body */
 	bool too_large;
 	int read_errno;
-	char region[64];	/* the bucket's, as the server tells it */
+	char region[64]; /* the bucket's, as the server tells it */
 };
 
 static const char *
@@ -144,8 +144,8 @@ s3_put_escaped(struct ml_buf *out, const char *s, bool keep_slashes)
 	for (; *s != '\0'; s++) {
 		char c = *s;
 
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~", c) != NULL ||
-			(c == '/' && keep_slashes))
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+			strchr("-._~", c) != NULL || (c == '/' && keep_slashes))
 			ml_buf_putc(out, c);
 		else
 			ml_buf_printf(out, "%%%02X", (unsigned char)c);
@@ -193,7 +193,7 @@ body_read(const struct s3_body *b, uint64_t at, char *out, size_t n)
 		ssize_t got = pread(b->fd, out, left < n ? (size_t)left : n, (off_t)(b->offset + at));
 
 		if (got == 0)
-			errno = ENODATA;	/* somebody cut the temporary file */
+			errno = ENODATA; /* somebody cut the temporary file */
 		return got > 0 ? got : -1;
 	}
 	at -= b->fd_len;
@@ -422,7 +422,7 @@ handle_get(struct s3_client *c)
 static void
 handle_put(struct s3_client *c, struct handle *h)
 {
-	curl_easy_reset(h->easy);	/* keeps the connection */
+	curl_easy_reset(h->easy); /* keeps the connection */
 	pthread_mutex_lock(&c->lock);
 	h->next = c->idle;
 	c->idle = h;
@@ -451,7 +451,7 @@ take_keys(struct s3_client *c, struct s3_credentials *keys, struct ml_err *err)
 	if (rc == 0)
 		c->keys = *keys;
 	else if (c->keys.expires_s > now) {
-		*keys = c->keys;	/* still good; the next call asks again */
+		*keys = c->keys; /* still good; the next call asks again */
 		rc = 0;
 	}
 	c->fetching = false;
@@ -556,8 +556,11 @@ attempt(struct attempt *t, const char *hash, const struct s3_credentials *keys, 
 		t->a->status = (int)status;
 		t->a->length = length;
 	} else {
-		snprintf(why, 300, "%s", t->read_errno != 0 ? strerror(t->read_errno) : t->too_large ? "the answer is too large" :
-			h->error[0] != '\0' ? h->error : curl_easy_strerror(rc));
+		snprintf(why, 300, "%s",
+			t->read_errno != 0    ? strerror(t->read_errno)
+			: t->too_large        ? "the answer is too large"
+			: h->error[0] != '\0' ? h->error
+					      : curl_easy_strerror(rc));
 	}
 	handle_put(c, h);
 	curl_slist_free_all(headers);
@@ -571,7 +574,8 @@ learn_region(struct s3_client *c, const char *region)
 {
 	bool learnt = false;
 
-	if (c->region_given || region[0] == '\0' || region[strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-")] != '\0')
+	if (c->region_given || region[0] == '\0' ||
+		region[strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-")] != '\0')
 		return false;
 	pthread_mutex_lock(&c->lock);
 	if (strcmp(c->region, region) != 0) {
@@ -652,7 +656,8 @@ s3_call(struct s3_client *c, const struct s3_request *q, const char *where, stru
 			if (t.too_large || t.read_errno != 0)
 				break;
 		}
-		if (n == S3_TRIES || !pause_ms(c, v == SLOWER && pause < 2 * S3_PAUSE_MS ? 2 * S3_PAUSE_MS : pause, until))
+		if (n == S3_TRIES ||
+			!pause_ms(c, v == SLOWER && pause < 2 * S3_PAUSE_MS ? 2 * S3_PAUSE_MS : pause, until))
 			break;
 		if (pause < PAUSE_MAX_FACTOR * S3_PAUSE_MS)
 			pause *= 2;

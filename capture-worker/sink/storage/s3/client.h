@@ -29,23 +29,23 @@ struct s3_body {
 #define S3_HEADERS_MAX 8
 
 struct s3_request {
-	const char *method;		/* GET HEAD PUT POST DELETE */
-	const char *key;		/* of the object, not escaped; NULL: the bucket */
-	const char *query;		/* escaped and sorted, as s3_put_escaped makes it; NULL: none */
-	const char *headers[S3_HEADERS_MAX];	/* "name: value", NULL behind the last */
-	const struct s3_body *body;	/* PUT, POST; NULL: empty */
-	size_t max_answer;		/* of a body that is wanted; more is an error */
-	uint32_t limit_ms;		/* of the whole call; 0: STORE_CALL_MAX_MS */
-	bool checked;			/* an answer 200 may hold an <Error> all the same */
+	const char *method;                  /* GET HEAD PUT POST DELETE */
+	const char *key;                     /* of the object, not escaped; NULL: the bucket */
+	const char *query;                   /* escaped and sorted, as s3_put_escaped makes it; NULL: none */
+	const char *headers[S3_HEADERS_MAX]; /* "name: value", NULL behind the last */
+	const struct s3_body *body;          /* PUT, POST; NULL: empty */
+	size_t max_answer;                   /* of a body that is wanted; more is an error */
+	uint32_t limit_ms;                   /* of the whole call; 0: STORE_CALL_MAX_MS */
+	bool checked;                        /* an answer 200 may hold an <Error> all the same */
 };
 
 struct s3_answer {
-	int status;		/* 2xx, 404, 412 or 501: the others are errors of the call */
-	unsigned tries;		/* more than 1: an earlier one may have been heard, too */
-	int64_t length;		/* Content-Length; -1: not told */
+	int status;     /* 2xx, 404, 412 or 501: the others are errors of the call */
+	unsigned tries; /* more than 1: an earlier one may have been heard, too */
+	int64_t length; /* Content-Length; -1: not told */
 	char etag[128];
-	char code[64];		/* of an <Error>, "" for none */
-	char message[256];	/* of it, without secrets */
+	char code[64];     /* of an <Error>, "" for none */
+	char message[256]; /* of it, without secrets */
 	struct ml_buf body;
 };
 
@@ -59,7 +59,8 @@ void s3_client_stop(struct s3_client *c);
  * 0: *a is the server's answer, for s3_answer_fini; -1: ErrStorageSinkSendFailed with `where` (what the error calls the
  * object), and *a is empty.
  */
-int s3_call(struct s3_client *c, const struct s3_request *q, const char *where, struct s3_answer *a, struct ml_err *err);
+int s3_call(
+	struct s3_client *c, const struct s3_request *q, const char *where, struct s3_answer *a, struct ml_err *err);
 /* An answer the caller has no use for, as an error: "HTTP 404 NoSuchBucket: ..."; -1. */
 int s3_unexpected(const struct s3_answer *a, const char *where, struct ml_err *err);
 void s3_answer_fini(struct s3_answer *a);

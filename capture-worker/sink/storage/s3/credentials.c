@@ -138,8 +138,8 @@ from_uri(struct s3_credentials *c, const struct s3_options *o)
 	const char *token = o->session_token != NULL ? o->session_token : "";
 
 	return o->access_key != NULL && copy(c->access, sizeof(c->access), o->access_key, strlen(o->access_key)) &&
-		copy(c->secret, sizeof(c->secret), o->secret_key, strlen(o->secret_key)) &&
-		copy(c->token, sizeof(c->token), token, strlen(token));
+	       copy(c->secret, sizeof(c->secret), o->secret_key, strlen(o->secret_key)) &&
+	       copy(c->token, sizeof(c->token), token, strlen(token));
 }
 
 static const char *
@@ -162,7 +162,8 @@ from_env(struct s3_credentials *c, s3_getenv_fn *env)
 	if (token == NULL)
 		token = "";
 	return access != NULL && secret != NULL && copy(c->access, sizeof(c->access), access, strlen(access)) &&
-		copy(c->secret, sizeof(c->secret), secret, strlen(secret)) && copy(c->token, sizeof(c->token), token, strlen(token));
+	       copy(c->secret, sizeof(c->secret), secret, strlen(secret)) &&
+	       copy(c->token, sizeof(c->token), token, strlen(token));
 }
 
 static bool
@@ -171,8 +172,8 @@ from_file(struct s3_credentials *c, s3_getenv_fn *env)
 	const char *profile = profile_name(env);
 	struct ml_buf text = { 0 };
 	bool ok = read_file(&text, env, "AWS_SHARED_CREDENTIALS_FILE", "credentials") &&
-		s3_profile_get(text.data, text.len, profile, "aws_access_key_id", c->access, sizeof(c->access)) &&
-		s3_profile_get(text.data, text.len, profile, "aws_secret_access_key", c->secret, sizeof(c->secret));
+		  s3_profile_get(text.data, text.len, profile, "aws_access_key_id", c->access, sizeof(c->access)) &&
+		  s3_profile_get(text.data, text.len, profile, "aws_secret_access_key", c->secret, sizeof(c->secret));
 
 	if (!ok || !s3_profile_get(text.data, text.len, profile, "aws_session_token", c->token, sizeof(c->token)))
 		c->token[0] = '\0';
@@ -181,7 +182,8 @@ from_file(struct s3_credentials *c, s3_getenv_fn *env)
 }
 
 int
-s3_credentials_find(struct s3_credentials *c, bool *role, const struct s3_options *o, s3_getenv_fn *env, struct ml_err *err)
+s3_credentials_find(
+	struct s3_credentials *c, bool *role, const struct s3_options *o, s3_getenv_fn *env, struct ml_err *err)
 {
 	*c = (struct s3_credentials){ 0 };
 	*role = false;
@@ -207,7 +209,7 @@ s3_region_find(char *out, size_t size, const struct s3_options *o, s3_getenv_fn 
 	if (given != NULL && copy(out, size, given, strlen(given)))
 		return true;
 	ok = read_file(&text, env, "AWS_CONFIG_FILE", "config") &&
-		s3_profile_get(text.data, text.len, profile_name(env), "region", out, size);
+	     s3_profile_get(text.data, text.len, profile_name(env), "region", out, size);
 	ml_buf_fini(&text);
 	if (!ok)
 		copy(out, size, "us-east-1", 9);
@@ -232,7 +234,7 @@ s3_credentials_parse(struct s3_credentials *c, const char *text, size_t len)
 		const struct ml_json *m = ml_json_get(j, names[i]);
 
 		ok = m != NULL && m->type == ML_JSON_STRING && m->len > 0 && memchr(m->s, '\0', m->len) == NULL &&
-			strpbrk(m->s, "\r\n") == NULL && copy(to[i], sizes[i], m->s, m->len);
+		     strpbrk(m->s, "\r\n") == NULL && copy(to[i], sizes[i], m->s, m->len);
 	}
 	ok = ok && strptime(expires, "%Y-%m-%dT%H:%M:%S", &tm) != NULL;
 	if (ok)
@@ -276,7 +278,7 @@ ask_metadata(const char *method, const char *base, const char *path, const char 
 	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_metadata);
 	curl_easy_setopt(h, CURLOPT_WRITEDATA, out);
 	ok = curl_easy_perform(h) == CURLE_OK && curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
-		status == 200 && out->len > 0;
+	     status == 200 && out->len > 0;
 	curl_easy_cleanup(h);
 	curl_slist_free_all(headers);
 	return ok;
@@ -305,7 +307,8 @@ s3_credentials_fetch(struct s3_credentials *c, s3_getenv_fn *env, struct ml_err 
 	}
 	n = strcspn(out.data, "\r\n");
 	for (size_t i = 0; i < n; i++)
-		if (strchr("+=,.@_-", out.data[i]) == NULL && !((out.data[i] | 32) >= 'a' && (out.data[i] | 32) <= 'z') &&
+		if (strchr("+=,.@_-", out.data[i]) == NULL &&
+			!((out.data[i] | 32) >= 'a' && (out.data[i] | 32) <= 'z') &&
 			!(out.data[i] >= '0' && out.data[i] <= '9'))
 			n = 0;
 	if (n == 0 || n > 128) {
@@ -322,5 +325,6 @@ out:
 	if (why == NULL)
 		return 0;
 	*c = (struct s3_credentials){ 0 };
-	return ML_ERRF(err, ErrFailToCreateExternalStorage, 0, "failed to create external storage: use-instance-role: %s", why);
+	return ML_ERRF(err, ErrFailToCreateExternalStorage, 0,
+		"failed to create external storage: use-instance-role: %s", why);
 }

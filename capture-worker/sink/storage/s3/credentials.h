@@ -12,8 +12,8 @@
 #include "common/base/err.h"
 
 struct s3_credentials {
-	char access[256], secret[256], token[8192];	/* token: "" for none */
-	int64_t expires_s;	/* Unix time; 0: never */
+	char access[256], secret[256], token[8192]; /* token: "" for none */
+	int64_t expires_s;                          /* Unix time; 0: never */
 };
 
 /* Looks a variable up as getenv does; tests have their own. */
@@ -23,7 +23,8 @@ typedef const char *s3_getenv_fn(const char *name);
  * ErrFailToCreateExternalStorage if there are none.  *role: they are to be had from the machine's role, with
  * s3_credentials_fetch; nothing is set then.
  */
-int s3_credentials_find(struct s3_credentials *c, bool *role, const struct s3_options *o, s3_getenv_fn *env, struct ml_err *err);
+int s3_credentials_find(
+	struct s3_credentials *c, bool *role, const struct s3_options *o, s3_getenv_fn *env, struct ml_err *err);
 /* Asks the metadata service of the machine; takes seconds where there is none.  ErrFailToCreateExternalStorage. */
 int s3_credentials_fetch(struct s3_credentials *c, s3_getenv_fn *env, struct ml_err *err);
 /* The answer of that service, a JSON text; false if it is none. */

@@ -11,11 +11,31 @@
 #define GCS_HOST "storage.googleapis.com"
 
 const char *const s3_keys[] = {
-	"endpoint", "region", "access-key", "secret-access-key", "session-token", "use-accelerate-endpoint", "force-path-style",
-	"storage-class", "sse", "sse-kms-key-id", "acl", "provider", "role-arn", "external-id", "use-instance-role", NULL,
+	"endpoint",
+	"region",
+	"access-key",
+	"secret-access-key",
+	"session-token",
+	"use-accelerate-endpoint",
+	"force-path-style",
+	"storage-class",
+	"sse",
+	"sse-kms-key-id",
+	"acl",
+	"provider",
+	"role-arn",
+	"external-id",
+	"use-instance-role",
+	NULL,
 };
 const char *const gcs_keys[] = {
-	"credentials-file", "endpoint", "storage-class", "predefined-acl", "access-key", "secret-access-key", "force-path-style",
+	"credentials-file",
+	"endpoint",
+	"storage-class",
+	"predefined-acl",
+	"access-key",
+	"secret-access-key",
+	"force-path-style",
 	NULL,
 };
 
@@ -131,7 +151,8 @@ take_bucket(struct s3_options *o, const struct ml_uri *uri, struct ml_err *err)
 	size_t n = strlen(uri->hosts);
 
 	if (n == 0)
-		return ML_ERR(err, ErrStorageSinkInvalidConfig, 0, "no bucket is specified in sink-uri: s3://bucket/prefix");
+		return ML_ERR(
+			err, ErrStorageSinkInvalidConfig, 0, "no bucket is specified in sink-uri: s3://bucket/prefix");
 	if (uri->user != NULL)
 		return ML_ERR(err, ErrStorageSinkInvalidConfig, 0,
 			"user and password before the bucket are not supported, use access-key and secret-access-key");
@@ -162,12 +183,14 @@ take_s3(struct s3_options *o, const struct ml_uri *uri, const char *object, stru
 	const char *provider = value(uri, "provider");
 
 	if (value(uri, "role-arn") != NULL)
-		return invalid(err, "role-arn", "is not supported: give the role's own credentials, or use-instance-role");
+		return invalid(
+			err, "role-arn", "is not supported: give the role's own credentials, or use-instance-role");
 	if (value(uri, "external-id") != NULL)
 		ml_warn(object, "external-id is of no use without role-arn and is ignored");
 	if (take(&o->region, uri, "region", err) != 0 || take(&o->session_token, uri, "session-token", err) != 0 ||
 		take(&o->sse, uri, "sse", err) != 0 || take(&o->sse_kms_key_id, uri, "sse-kms-key-id", err) != 0 ||
-		take(&o->acl, uri, "acl", err) != 0 || take_bool(&o->accelerate, uri, "use-accelerate-endpoint", err) != 0 ||
+		take(&o->acl, uri, "acl", err) != 0 ||
+		take_bool(&o->accelerate, uri, "use-accelerate-endpoint", err) != 0 ||
 		take_bool(&o->instance_role, uri, "use-instance-role", err) != 0)
 		return -1;
 	/* It becomes part of a host name. */
@@ -177,7 +200,8 @@ take_s3(struct s3_options *o, const struct ml_uri *uri, const char *object, stru
 	if (o->accelerate && o->host != NULL)
 		return invalid(err, "use-accelerate-endpoint", "and endpoint exclude each other");
 	/* These know the bucket by the host's name only (TiCDC decides so, too). */
-	if (o->accelerate || (provider != NULL && (strcasecmp(provider, "alibaba") == 0 || strcasecmp(provider, "netease") == 0)))
+	if (o->accelerate ||
+		(provider != NULL && (strcasecmp(provider, "alibaba") == 0 || strcasecmp(provider, "netease") == 0)))
 		o->path_style = false;
 	return 0;
 }
@@ -185,9 +209,14 @@ take_s3(struct s3_options *o, const struct ml_uri *uri, const char *object, stru
 static int
 take_gcs(struct s3_options *o, const struct ml_uri *uri, struct ml_err *err)
 {
-	static const struct { const char *google, *s3; } acls[] = {
-		{ "authenticatedRead", "authenticated-read" }, { "bucketOwnerFullControl", "bucket-owner-full-control" },
-		{ "bucketOwnerRead", "bucket-owner-read" }, { "private", "private" }, { "projectPrivate", "project-private" },
+	static const struct {
+		const char *google, *s3;
+	} acls[] = {
+		{ "authenticatedRead", "authenticated-read" },
+		{ "bucketOwnerFullControl", "bucket-owner-full-control" },
+		{ "bucketOwnerRead", "bucket-owner-read" },
+		{ "private", "private" },
+		{ "projectPrivate", "project-private" },
 		{ "publicRead", "public-read" },
 	};
 	const char *acl = value(uri, "predefined-acl");
@@ -213,7 +242,8 @@ s3_options_init(struct s3_options *o, const struct ml_uri *uri, const char *obje
 	*o = (struct s3_options){ .path_style = true, .gcs = strcmp(uri->scheme, "s3") != 0 };
 	if (take_bucket(o, uri, err) != 0 || take_endpoint(o, uri, err) != 0 ||
 		take_bool(&o->path_style, uri, "force-path-style", err) != 0 ||
-		take(&o->access_key, uri, "access-key", err) != 0 || take(&o->secret_key, uri, "secret-access-key", err) != 0 ||
+		take(&o->access_key, uri, "access-key", err) != 0 ||
+		take(&o->secret_key, uri, "secret-access-key", err) != 0 ||
 		take(&o->storage_class, uri, "storage-class", err) != 0)
 		goto fail;
 	if ((o->access_key == NULL) != (o->secret_key == NULL)) {

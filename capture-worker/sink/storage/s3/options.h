@@ -8,21 +8,21 @@
 #include "common/text/uri.h"
 
 struct s3_options {
-	bool gcs;		/* Google's endpoint that speaks S3 */
+	bool gcs; /* Google's endpoint that speaks S3 */
 	char *bucket;
-	char *prefix;		/* of all keys: "" or "a/b/" */
+	char *prefix; /* of all keys: "" or "a/b/" */
 	bool tls;
-	char *host;		/* "minio:9000"; NULL: AWS, by region */
-	char *base;		/* path of the endpoint: "" or "/s3" */
-	bool path_style;	/* the bucket stands in the path, else in front of the host */
+	char *host;      /* "minio:9000"; NULL: AWS, by region */
+	char *base;      /* path of the endpoint: "" or "/s3" */
+	bool path_style; /* the bucket stands in the path, else in front of the host */
 	bool accelerate;
-	char *region;		/* NULL: not given */
-	char *access_key, *secret_key, *session_token;	/* NULL: not given */
-	bool instance_role;	/* ask the machine's metadata service for credentials */
-	char *storage_class, *sse, *sse_kms_key_id, *acl;	/* NULL: not given */
+	char *region;                                     /* NULL: not given */
+	char *access_key, *secret_key, *session_token;    /* NULL: not given */
+	bool instance_role;                               /* ask the machine's metadata service for credentials */
+	char *storage_class, *sse, *sse_kms_key_id, *acl; /* NULL: not given */
 };
 
-extern const char *const s3_keys[];	/* of s3 uris */
+extern const char *const s3_keys[]; /* of s3 uris */
 extern const char *const gcs_keys[];
 
 /* ErrStorageSinkInvalidConfig; its text holds no value that may be a secret. */

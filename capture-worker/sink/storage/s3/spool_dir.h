@@ -8,7 +8,7 @@
 
 struct spool_dir {
 	char path[1024];
-	int fd;		/* holds the lock; -1: closed */
+	int fd; /* holds the lock; -1: closed */
 };
 
 /* data_dir NULL or "": the folder for temporary files.  ErrStorageSinkSendFailed. */

@@ -33,9 +33,9 @@ struct s3 {
 	struct s3_client *client;
 	char *data_dir, *object;
 	pthread_mutex_t lock;
-	struct spool_dir spool;		/* under lock until it is open */
+	struct spool_dir spool; /* under lock until it is open */
 	atomic_bool stopped;
-	atomic_bool no_conditions;	/* the server knows no If-None-Match */
+	atomic_bool no_conditions; /* the server knows no If-None-Match */
 };
 
 static void free_store(struct store *base);
@@ -50,11 +50,14 @@ struct place {
 static int
 place_of(const struct s3 *s, const char *dir, const char *name, struct place *p, struct ml_err *err)
 {
-	int n = snprintf(p->key, sizeof(p->key), "%s%s%s%s", s->o.prefix, dir, dir[0] != '\0' && name[0] != '\0' ? "/" : "", name);
+	int n = snprintf(p->key, sizeof(p->key), "%s%s%s%s", s->o.prefix, dir,
+		dir[0] != '\0' && name[0] != '\0' ? "/" : "", name);
 
-	snprintf(p->where, sizeof(p->where), "%s/%s%s%s", s->base.name, dir, dir[0] != '\0' && name[0] != '\0' ? "/" : "", name);
+	snprintf(p->where, sizeof(p->where), "%s/%s%s%s", s->base.name, dir,
+		dir[0] != '\0' && name[0] != '\0' ? "/" : "", name);
 	if (n > KEY_MAX)
-		return ML_ERR(err, ErrStorageSinkSendFailed, 0, p->where, "the object's name is longer than 1024 bytes");
+		return ML_ERR(
+			err, ErrStorageSinkSendFailed, 0, p->where, "the object's name is longer than 1024 bytes");
 	return 0;
 }
 
@@ -106,7 +109,8 @@ make_azure(struct store **out, const struct ml_sink_env *env, const struct ml_se
 	(void)out;
 	(void)st;
 	return ML_ERRF(err, ErrStorageSinkInvalidConfig, 0,
-		"storage sink config invalid: Azure Blob Storage (%s) is not supported; file, s3 and gcs are", env->uri->scheme);
+		"storage sink config invalid: Azure Blob Storage (%s) is not supported; file, s3 and gcs are",
+		env->uri->scheme);
 }
 
 static void
@@ -227,7 +231,8 @@ stat_file(struct store *base, const char *path, uint64_t *bytes, struct ml_err *
 
 /* Pages of a listing of keys that begin with prefix; delimited: only what has no '/' behind it.  fn as of xml_list. */
 static int
-list_keys(struct s3 *s, const char *prefix, bool delimited, const char *where, xml_key_fn *fn, void *arg, struct ml_err *err)
+list_keys(struct s3 *s, const char *prefix, bool delimited, const char *where, xml_key_fn *fn, void *arg,
+	struct ml_err *err)
 {
 	struct xml_listing l = { 0 };
 	struct ml_buf query = { 0 };
@@ -244,7 +249,8 @@ list_keys(struct s3 *s, const char *prefix, bool delimited, const char *where, x
 			s3_put_escaped(&query, l.token.data, false);
 			ml_buf_putc(&query, '&');
 		}
-		ml_buf_printf(&query, "%sencoding-type=url&list-type=2&max-keys=1000&prefix=", delimited ? "delimiter=%2F&" : "");
+		ml_buf_printf(&query,
+			"%sencoding-type=url&list-type=2&max-keys=1000&prefix=", delimited ? "delimiter=%2F&" : "");
 		s3_put_escaped(&query, prefix, false);
 		q.query = query.data;
 		rc = call(s, &q, where, &a, err);
@@ -263,10 +269,10 @@ list_keys(struct s3 *s, const char *prefix, bool delimited, const char *where, x
 }
 
 struct names {
-	size_t skip;	/* length of the prefix */
+	size_t skip; /* length of the prefix */
 	store_list_fn *fn;
 	void *arg;
-	struct ml_err err;	/* of fn */
+	struct ml_err err; /* of fn */
 };
 
 static int
@@ -309,7 +315,11 @@ struct wishes {
 static void
 add_wishes(const struct s3 *s, struct s3_request *q, size_t n, struct wishes *w)
 {
-	const struct { const char *name, *value; char *to; size_t size; } rows[] = {
+	const struct {
+		const char *name, *value;
+		char *to;
+		size_t size;
+	} rows[] = {
 		{ "x-amz-acl", s->o.acl, w->acl, sizeof(w->acl) },
 		{ "x-amz-server-side-encryption", s->o.sse, w->sse, sizeof(w->sse) },
 		{ "x-amz-server-side-encryption-aws-kms-key-id", s->o.sse_kms_key_id, w->kms, sizeof(w->kms) },
@@ -405,7 +415,8 @@ shown(struct s3 *s, struct s3_answer *a, bool condition, const char *where, stru
 	}
 	if (condition && a->status == 501) {
 		if (!atomic_exchange(&s->no_conditions, true))
-			ml_info(s->object, "the object store knows no If-None-Match; files are only looked up before they are written");
+			ml_info(s->object,
+				"the object store knows no If-None-Match; files are only looked up before they are written");
 		s3_answer_fini(a);
 		return 2;
 	}
@@ -438,7 +449,8 @@ begin_parts(struct s3 *s, const struct place *p, struct ml_buf *id, struct ml_er
 	add_wishes(s, &q, 0, &w);
 	if (call(s, &q, p->where, &a, err) != 0)
 		return -1;
-	if (a.status == 200 && (a.body.len == 0 || xml_child(a.body.data, a.body.len, "UploadId", &raw) <= 0 || raw.len == 0)) {
+	if (a.status == 200 &&
+		(a.body.len == 0 || xml_child(a.body.data, a.body.len, "UploadId", &raw) <= 0 || raw.len == 0)) {
 		s3_answer_fini(&a);
 		ml_buf_fini(&raw);
 		return ML_ERR(err, ErrStorageSinkSendFailed, 0, p->where, "the server tells no id of the upload");
@@ -450,8 +462,8 @@ begin_parts(struct s3 *s, const struct place *p, struct ml_buf *id, struct ml_er
 }
 
 static int
-send_part(struct s3 *s, const struct spool *f, const struct place *p, const char *id, unsigned number, uint64_t from, uint64_t n,
-	struct ml_buf *done, struct ml_err *err)
+send_part(struct s3 *s, const struct spool *f, const struct place *p, const char *id, unsigned number, uint64_t from,
+	uint64_t n, struct ml_buf *done, struct ml_err *err)
 {
 	const struct s3_body body = piece(f, from, n);
 	struct s3_request q = { .method = "PUT", .key = p->key, .body = &body };
@@ -481,7 +493,9 @@ complete_parts(struct s3 *s, const struct spool *f, const struct place *p, const
 	bool condition, struct ml_err *err)
 {
 	const struct s3_body body = { .fd = -1, .mem = done->data, .mem_len = done->len };
-	struct s3_request q = { .method = "POST", .key = p->key, .body = &body, .max_answer = LIST_MAX_BYTES, .checked = true };
+	struct s3_request q = {
+		.method = "POST", .key = p->key, .body = &body, .max_answer = LIST_MAX_BYTES, .checked = true
+	};
 	struct ml_buf query = { 0 };
 	struct s3_answer a;
 	uint64_t bytes;
@@ -534,7 +548,8 @@ put_parts(struct s3 *s, const struct spool *f, const struct place *p, bool condi
 	ml_buf_puts(&done, "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
 	rc = 0;
 	for (uint64_t from = 0; rc == 0 && from < f->bytes; from += size)
-		rc = send_part(s, f, p, id.data, ++number, from, f->bytes - from < size ? f->bytes - from : size, &done, err);
+		rc = send_part(
+			s, f, p, id.data, ++number, from, f->bytes - from < size ? f->bytes - from : size, &done, err);
 	ml_buf_puts(&done, "</CompleteMultipartUpload>");
 	if (rc == 0) {
 		rc = complete_parts(s, f, p, id.data, &done, condition, err);
@@ -619,8 +634,8 @@ expire(struct store *base, const char *before, const atomic_bool *stop, struct s
 		note(x, &err);
 }
 
-#define OPS \
-	.threads = 16, .probe = probe, .get = get, .stat = stat_file, .list = list, .put = put, .prepare = prepare, \
+#define OPS                                                                                                            \
+	.threads = 16, .probe = probe, .get = get, .stat = stat_file, .list = list, .put = put, .prepare = prepare,    \
 	.collect = collect, .settle = settle, .place = place, .expire = expire, .stop = stop, .free = free_store
 
 const struct store_ops store_s3 = { .schemes = { "s3" }, .keys = s3_keys, .make = make_s3, OPS };

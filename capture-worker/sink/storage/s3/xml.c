@@ -195,8 +195,15 @@ put_utf8(struct ml_buf *out, uint32_t c)
 static int
 put_reference(struct ml_buf *out, const char *s, size_t n)
 {
-	static const struct { const char *name; char c; } named[] = {
-		{ "amp", '&' }, { "lt", '<' }, { "gt", '>' }, { "quot", '"' }, { "apos", '\'' },
+	static const struct {
+		const char *name;
+		char c;
+	} named[] = {
+		{ "amp", '&' },
+		{ "lt", '<' },
+		{ "gt", '>' },
+		{ "quot", '"' },
+		{ "apos", '\'' },
 	};
 	bool hex = n > 1 && s[0] == '#' && s[1] == 'x';
 	uint32_t c = 0;
@@ -209,8 +216,11 @@ put_reference(struct ml_buf *out, const char *s, size_t n)
 	if (n < 2 || s[0] != '#' || (hex && n < 3))
 		return -1;
 	for (size_t i = hex ? 2 : 1; i < n; i++) {
-		int d = s[i] >= '0' && s[i] <= '9' ? s[i] - '0' : !hex ? -1 : s[i] >= 'a' && s[i] <= 'f' ? s[i] - 'a' + 10 :
-			s[i] >= 'A' && s[i] <= 'F' ? s[i] - 'A' + 10 : -1;
+		int d = s[i] >= '0' && s[i] <= '9'   ? s[i] - '0'
+			: !hex                       ? -1
+			: s[i] >= 'a' && s[i] <= 'f' ? s[i] - 'a' + 10
+			: s[i] >= 'A' && s[i] <= 'F' ? s[i] - 'A' + 10
+						     : -1;
 
 		if (d < 0)
 			return -1;
@@ -305,7 +315,8 @@ url_decode(struct ml_buf *b)
 		char c = b->data[i];
 
 		if (c == '%') {
-			int hi = i + 2 < b->len ? hex_digit(b->data[i + 1]) : -1, lo = i + 2 < b->len ? hex_digit(b->data[i + 2]) : -1;
+			int hi = i + 2 < b->len ? hex_digit(b->data[i + 1]) : -1,
+			    lo = i + 2 < b->len ? hex_digit(b->data[i + 2]) : -1;
 
 			if (hi < 0 || lo < 0)
 				return -1;
@@ -338,7 +349,7 @@ list_objects(const char *doc, size_t len, bool encoded, xml_key_fn *fn, void *ar
 	struct ml_buf key = { 0 }, size = { 0 }, *to = NULL;
 	bool object = false;
 	struct xml x;
-	int rc = 1;	/* going on */
+	int rc = 1; /* going on */
 
 	xml_init(&x, doc, len);
 	while (rc == 1)
@@ -349,7 +360,10 @@ list_objects(const char *doc, size_t len, bool encoded, xml_key_fn *fn, void *ar
 				ml_buf_clear(&key);
 				ml_buf_clear(&size);
 			}
-			to = x.depth != 3 || !object ? NULL : xml_is(x.name, "Key") ? &key : xml_is(x.name, "Size") ? &size : NULL;
+			to = x.depth != 3 || !object  ? NULL
+			     : xml_is(x.name, "Key")  ? &key
+			     : xml_is(x.name, "Size") ? &size
+						      : NULL;
 			break;
 		case XML_CLOSE:
 			to = NULL;

@@ -22,13 +22,13 @@ enum xml_what { XML_OPEN, XML_CLOSE, XML_TEXT, XML_END, XML_BAD };
 
 struct xml {
 	const char *p, *end;
-	struct xml_span names[XML_DEPTH_MAX];	/* of the open elements, the root first */
+	struct xml_span names[XML_DEPTH_MAX]; /* of the open elements, the root first */
 	unsigned depth;
-	bool closing;		/* the element just opened was "<a/>" */
-	bool rooted;		/* the root element has begun */
-	struct xml_span name;	/* XML_OPEN, XML_CLOSE */
-	struct xml_span text;	/* XML_TEXT: as it stands in the document */
-	bool cdata;		/* that text holds no references */
+	bool closing;         /* the element just opened was "<a/>" */
+	bool rooted;          /* the root element has begun */
+	struct xml_span name; /* XML_OPEN, XML_CLOSE */
+	struct xml_span text; /* XML_TEXT: as it stands in the document */
+	bool cdata;           /* that text holds no references */
 };
 
 void xml_init(struct xml *x, const char *doc, size_t len);
@@ -46,8 +46,8 @@ int xml_child(const char *doc, size_t len, const char *name, struct ml_buf *out)
 /* A key of a listing, decoded; -1 ends the reading. */
 typedef int xml_key_fn(void *arg, const char *key, uint64_t bytes);
 struct xml_listing {
-	bool more;		/* there is another page */
-	struct ml_buf token;	/* where it goes on; the caller's to free */
+	bool more;           /* there is another page */
+	struct ml_buf token; /* where it goes on; the caller's to free */
 };
 /* A ListBucketResult: fn for each object, then what follows.  -1: no such document, or fn said so. */
 int xml_list(const char *doc, size_t len, xml_key_fn *fn, void *arg, struct xml_listing *l);

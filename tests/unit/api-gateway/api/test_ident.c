@@ -12,10 +12,24 @@
 static void
 follows_the_pattern(void **state)
 {
-	static const struct { const char *s; bool ok; } rows[] = {
-		{ "a", true }, { "A-1-b", true }, { "0", true }, { "changefeed-test1", true },
-		{ "", false }, { "-", false }, { "-a", false }, { "a-", false }, { "a--b", false }, { "a_b", false }, { "a.b", false },
-		{ "a b", false }, { "a/b", false }, { "\xc3\xa4", false },
+	static const struct {
+		const char *s;
+		bool ok;
+	} rows[] = {
+		{ "a", true },
+		{ "A-1-b", true },
+		{ "0", true },
+		{ "changefeed-test1", true },
+		{ "", false },
+		{ "-", false },
+		{ "-a", false },
+		{ "a-", false },
+		{ "a--b", false },
+		{ "a_b", false },
+		{ "a.b", false },
+		{ "a b", false },
+		{ "a/b", false },
+		{ "\xc3\xa4", false },
 	};
 	char s[ML_IDENT_MAX + 2];
 

@@ -8,7 +8,7 @@
 
 #include "api-gateway/coord/retry.h"
 
-#define MIDDLE 32768	/* no jitter, but for a rounding of less than 0.01 % */
+#define MIDDLE 32768 /* no jitter, but for a rounding of less than 0.01 % */
 
 static void
 waits_longer_each_time_and_gives_up_in_time(void **state)
@@ -32,7 +32,10 @@ waits_longer_each_time_and_gives_up_in_time(void **state)
 static void
 chance_moves_a_wait_by_a_tenth(void **state)
 {
-	static const struct { uint16_t chance; uint64_t wait_ms; } rows[] = { { 0, 18000 }, { 65535, 22000 } };
+	static const struct {
+		uint16_t chance;
+		uint64_t wait_ms;
+	} rows[] = { { 0, 18000 }, { 65535, 22000 } };
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
@@ -55,10 +58,10 @@ only_a_lasting_recovery_ends_a_streak(void **state)
 	assert_int_equal(ml_retry_error(&r, 1000), 0);
 	assert_true(ml_retry_go(&r, 1000, MIDDLE));
 	ml_retry_well(&r, 2000);
-	assert_in_range(ml_retry_error(&r, 3000), 17000, 19000);	/* too short */
+	assert_in_range(ml_retry_error(&r, 3000), 17000, 19000); /* too short */
 	assert_true(ml_retry_go(&r, 21000, MIDDLE));
 	ml_retry_well(&r, 22000);
-	assert_int_equal(ml_retry_error(&r, 22000 + ML_RETRY_CALM_MS), 0);	/* a new one */
+	assert_int_equal(ml_retry_error(&r, 22000 + ML_RETRY_CALM_MS), 0); /* a new one */
 	assert_int_equal(r.first_ms, 22000 + ML_RETRY_CALM_MS);
 	ml_retry_reset(&r);
 	assert_false(r.active);

@@ -32,8 +32,8 @@ echo(struct ml_http_req *r, void *arg)
 	const char *body = ml_http_body(r, &len);
 
 	(void)arg;
-	ml_buf_printf(&b, "id=%s cap=%s state=%s body=%.*s", ml_http_param(r, 0), ml_http_param(r, 1), state != NULL ? state : "-",
-		(int)len, body);
+	ml_buf_printf(&b, "id=%s cap=%s state=%s body=%.*s", ml_http_param(r, 0), ml_http_param(r, 1),
+		state != NULL ? state : "-", (int)len, body);
 	ml_http_reply(r, 200, "text/plain", &b);
 	ml_buf_fini(&b);
 }
@@ -79,7 +79,12 @@ static const struct ml_http_route routes[] = {
 static void
 matches_decoded_segments(void **state)
 {
-	static const struct { unsigned method; const char *target, *route; int redirect; const char *p0, *p1; } rows[] = {
+	static const struct {
+		unsigned method;
+		const char *target, *route;
+		int redirect;
+		const char *p0, *p1;
+	} rows[] = {
 		{ ML_HTTP_GET, "/api/v1/status", "/api/v1/status", 0, NULL, NULL },
 		{ ML_HTTP_GET, "http://h:1/api/v1/status?x=1", "/api/v1/status", 0, NULL, NULL },
 		{ ML_HTTP_GET, "/api/v1/%73tatus", "/api/v1/status", 0, NULL, NULL },
@@ -131,9 +136,16 @@ matches_decoded_segments(void **state)
 static void
 takes_the_first_of_repeated_query_values(void **state)
 {
-	static const struct { const char *query, *key, *want; } rows[] = {
-		{ "state=a&state=b", "state", "a" }, { "x=1&state=a%20b+c", "state", "a b c" }, { "state", "state", "" },
-		{ "st%61te=q", "state", "q" }, { "&&state==x", "state", "=x" }, { "states=1", "state", NULL }, { "", "state", NULL },
+	static const struct {
+		const char *query, *key, *want;
+	} rows[] = {
+		{ "state=a&state=b", "state", "a" },
+		{ "x=1&state=a%20b+c", "state", "a b c" },
+		{ "state", "state", "" },
+		{ "st%61te=q", "state", "q" },
+		{ "&&state==x", "state", "=x" },
+		{ "states=1", "state", NULL },
+		{ "", "state", NULL },
 	};
 
 	(void)state;
@@ -151,10 +163,21 @@ takes_the_first_of_repeated_query_values(void **state)
 static void
 reads_basic_credentials(void **state)
 {
-	static const struct { const char *header, *user, *password; } rows[] = {
-		{ "Basic dXNlcjpwYTpzcw==", "user", "pa:ss" }, { "basic  Og==", "", "" }, { "Basic dTo=", "u", "" },
-		{ NULL, NULL, NULL }, { "", NULL, NULL }, { "Basic", NULL, NULL }, { "Basic ", NULL, NULL }, { "Bearer dTo=", NULL, NULL },
-		{ "Basic dTo", NULL, NULL }, { "Basic d!o=", NULL, NULL }, { "Basic dXNlcg==", NULL, NULL }, { "Basic dQA6", NULL, NULL },
+	static const struct {
+		const char *header, *user, *password;
+	} rows[] = {
+		{ "Basic dXNlcjpwYTpzcw==", "user", "pa:ss" },
+		{ "basic  Og==", "", "" },
+		{ "Basic dTo=", "u", "" },
+		{ NULL, NULL, NULL },
+		{ "", NULL, NULL },
+		{ "Basic", NULL, NULL },
+		{ "Basic ", NULL, NULL },
+		{ "Bearer dTo=", NULL, NULL },
+		{ "Basic dTo", NULL, NULL },
+		{ "Basic d!o=", NULL, NULL },
+		{ "Basic dXNlcg==", NULL, NULL },
+		{ "Basic dQA6", NULL, NULL },
 		{ "Basic ====", NULL, NULL },
 	};
 	char longer[4 * ML_BASIC_MAX + 10];
@@ -175,7 +198,7 @@ reads_basic_credentials(void **state)
 struct talk {
 	struct ml_loop *l;
 	uint16_t port;
-	const char *send, *then;	/* then: sent when the first bytes of an answer are here; NULL: nothing */
+	const char *send, *then; /* then: sent when the first bytes of an answer are here; NULL: nothing */
 	char got[8192];
 	size_t n;
 };
@@ -191,7 +214,9 @@ static void *
 client(void *arg)
 {
 	struct talk *t = arg;
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(t->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons(t->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
+	};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	ssize_t n;
 
@@ -241,7 +266,9 @@ drop_date(char *s)
 static void
 speaks_http_by_the_rules(void **state)
 {
-	static const struct { const char *send, *want; } rows[] = {
+	static const struct {
+		const char *send, *want;
+	} rows[] = {
 		{ "GET /api/v1/status HTTP/1.1\r\n" BYE,
 			"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" },
 		{ "HEAD /api/v1/status HTTP/1.1\r\n" BYE,
@@ -265,12 +292,13 @@ speaks_http_by_the_rules(void **state)
 		{ "POST /api/v1/changefeeds/ HTTP/1.1\r\nContent-Length: 1\r\n" BYE "x",
 			"HTTP/1.1 307 Temporary Redirect\r\nLocation: /api/v1/changefeeds\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" },
 		{ "POST /api/v1/changefeeds?state=a&state=b HTTP/1.1\r\n'Content-type':'application/json'\r\n"
-			"Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n" BYE "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+		  "Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n" BYE
+		  "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 27\r\nConnection: close\r\n\r\n"
 			"id= cap= state=a body=abcde" },
 		/* GET and DELETE carry bodies too, and the connection goes on behind them */
 		{ "GET /api/v1/changefeeds HTTP/1.1\r\nContent-Length: 3\r\n\r\nxyzDELETE /api/v1/changefeeds HTTP/1.1\r\n"
-			"Content-Length: 2\r\n" BYE "pq",
+		  "Content-Length: 2\r\n" BYE "pq",
 			"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 25\r\n\r\nid= cap= state=- body=xyz"
 			"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 24\r\nConnection: close\r\n\r\n"
 			"id= cap= state=- body=pq" },
@@ -303,7 +331,8 @@ speaks_http_by_the_rules(void **state)
 static void
 asks_for_the_body_that_a_client_holds_back(void **state)
 {
-	struct talk t = { .l = ml_loop_new(), .then = "pq",
+	struct talk t = { .l = ml_loop_new(),
+		.then = "pq",
 		.send = "POST /api/v1/changefeeds HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n" BYE };
 	struct ml_http *h = serve(t.l, &t.port);
 	pthread_t thread;
@@ -314,7 +343,7 @@ asks_for_the_body_that_a_client_holds_back(void **state)
 	pthread_join(thread, NULL);
 	drop_date(t.got);
 	assert_string_equal(t.got, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-		"Content-Length: 24\r\nConnection: close\r\n\r\nid= cap= state=- body=pq");
+				   "Content-Length: 24\r\nConnection: close\r\n\r\nid= cap= state=- body=pq");
 	ml_http_free(h);
 	ml_loop_free(t.l);
 }
@@ -356,7 +385,8 @@ prints_display_times(void **state)
 	/* openapi.md's check value: TSO 426921294362574849 is 2021-08-10 06:04:54.242 UTC */
 	setenv("TZ", "UTC0", 1);
 	tzset();
-	assert_string_equal(ml_time_local((int64_t)(426921294362574849ull >> 18), buf, sizeof(buf)), "2021-08-10 06:04:54.242");
+	assert_string_equal(
+		ml_time_local((int64_t)(426921294362574849ull >> 18), buf, sizeof(buf)), "2021-08-10 06:04:54.242");
 	assert_string_equal(ml_time_local(0, buf, sizeof(buf)), "1970-01-01 00:00:00.000");
 	setenv("TZ", "XST-5:30", 1);
 	tzset();

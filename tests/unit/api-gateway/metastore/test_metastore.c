@@ -41,7 +41,7 @@ commit(struct ml_loop *l, struct ml_meta *m, struct ml_meta_txn *t, struct answe
 {
 	*a = (struct answer){ .l = l };
 	ml_meta_commit(m, t, done, a);
-	assert_int_equal(a->n, 0);	/* never from inside */
+	assert_int_equal(a->n, 0); /* never from inside */
 	ml_loop_run(l);
 	assert_int_equal(a->n, 1);
 	return a->outcome;
@@ -117,7 +117,7 @@ transactions_are_whole_and_conditions_guard_them(void **state)
 		assert_holds(m, "/a/", "/a/x=1@1;/a/y=2@1;");
 		assert_holds(m, "/a", "/a/x=1@1;/a/y=2@1;/ab=@1;");
 
-		t = put("/a/x", "again");	/* must not exist, but does: nothing is written */
+		t = put("/a/x", "again"); /* must not exist, but does: nothing is written */
 		ml_meta_txn_put(t, "/b", "b", 1);
 		ml_meta_txn_if(t, "/a/x", 0);
 		assert_int_equal(commit(l, m, t, &a), ML_META_CONFLICT);

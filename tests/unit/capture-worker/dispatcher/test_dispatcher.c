@@ -49,7 +49,7 @@ table(const char *db, const char *name, const char *const *columns, uint16_t n, 
 		x->name = text_of(s, names[k]);
 		x->primary = k == 0;
 		x->unique = k < 2;
-		x->nullable = k > 0;	/* so that only the primary key is a handle */
+		x->nullable = k > 0; /* so that only the primary key is a handle */
 		x->cols = ml_arena_zalloc(&s->arena, n * sizeof(*x->cols));
 		for (uint16_t i = 0; i < n; i++)
 			if (masks[k] & 1u << i)
@@ -95,9 +95,18 @@ rule_of(const char *partition)
 	return r;
 }
 
-#define I(x) { .i = (x), .kind = ML_D_I64 }
-#define S(x) { .s = (x), .len = sizeof(x) - 1, .kind = ML_D_BYTES }
-#define NIL { .kind = ML_D_NULL }
+#define I(x)                                                                                                           \
+	{                                                                                                              \
+		.i = (x), .kind = ML_D_I64                                                                             \
+	}
+#define S(x)                                                                                                           \
+	{                                                                                                              \
+		.s = (x), .len = sizeof(x) - 1, .kind = ML_D_BYTES                                                     \
+	}
+#define NIL                                                                                                            \
+	{                                                                                                              \
+		.kind = ML_D_NULL                                                                                      \
+	}
 
 static void
 partitions_are_those_of_the_reference(void **state)
@@ -119,7 +128,7 @@ partitions_are_those_of_the_reference(void **state)
 		{ "Index-Value", NULL, "test", "t2", ab, 2, 3, { I(11), I(22) }, 16, 5 },
 		{ "index-value", NULL, "test", "t2", ab, 2, 3, { I(11), I(0) }, 16, 14 },
 		{ "index-value", NULL, "test", "t2", ab, 2, 3, { I(11), I(33) }, 16, 2 },
-		{ "index-value", NULL, "test", "t2", ab, 2, 0, { I(11), I(33) }, 16, 5 },	/* no key: as table */
+		{ "index-value", NULL, "test", "t2", ab, 2, 0, { I(11), I(33) }, 16, 5 }, /* no key: as table */
 		{ "table", NULL, "shop", "orders", item, 3, 1, { I(1), NIL, I(1) }, 3, 0 },
 		{ "table", NULL, "shop", "item", item, 3, 1, { I(7), NIL, I(1) }, 16, 10 },
 		{ "index-value", NULL, "shop", "orders", item, 3, 1, { I(1), NIL, I(1) }, 3, 2 },
@@ -231,7 +240,7 @@ static void
 topic_expressions_are_checked_and_filled_in(void **state)
 {
 	static const struct {
-		const char *text, *db, *table, *want;	/* want NULL: invalid */
+		const char *text, *db, *table, *want; /* want NULL: invalid */
 		bool both;
 	} rows[] = {
 		{ "cdc_{schema}_{table}", "shop", "item", "cdc_shop_item", true },
@@ -299,7 +308,8 @@ ddls_go_to_the_topic_of_the_table_before_them(void **state)
 	for (int round = 0; round < 2; round++) {
 		for (int i = 0; i < 100; i++) {
 			char name[8];
-			struct ml_ddl ddl = { .db = { "s", 1 }, .table = { name, (uint32_t)snprintf(name, 8, "m%d", i) } };
+			struct ml_ddl ddl = { .db = { "s", 1 },
+				.table = { name, (uint32_t)snprintf(name, 8, "m%d", i) } };
 
 			assert_int_equal(ml_dispatcher_ddl(d, &ddl, &t, &err), 0);
 		}
@@ -331,7 +341,9 @@ the_first_rule_that_accepts_a_table_decides(void **state)
 	static const struct {
 		const char *db, *table, *want;
 	} rows[] = {
-		{ "SHOP", "item", "first" }, { "shop", "tmp_1", "second" }, { "log", "x", "second" },
+		{ "SHOP", "item", "first" },
+		{ "shop", "tmp_1", "second" },
+		{ "log", "x", "second" },
 	};
 	Ml__ChangefeedSpec spec = ML__CHANGEFEED_SPEC__INIT;
 	struct ml_datum image[] = { I(1) };

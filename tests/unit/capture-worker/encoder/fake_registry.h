@@ -19,14 +19,14 @@
 
 struct fake_request {
 	char method[8], path[256];
-	const char *head;	/* all header lines */
-	const char *body;	/* NUL-terminated */
+	const char *head; /* all header lines */
+	const char *body; /* NUL-terminated */
 };
 
 struct fake_reply {
 	int status;
 	char body[512];
-	unsigned delay_ms;	/* before it is sent; ends with a stop and when the client has gone */
+	unsigned delay_ms; /* before it is sent; ends with a stop and when the client has gone */
 };
 
 typedef void fake_answer_fn(void *arg, const struct fake_request *q, struct fake_reply *r);
@@ -76,8 +76,8 @@ fake_serve(struct fake_registry *f, int c)
 			if (poll(&gone, 1, 5) > 0)
 				break;
 		}
-		len = snprintf(head, sizeof(head), "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", r.status,
-			strlen(r.body));
+		len = snprintf(head, sizeof(head), "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+			r.status, strlen(r.body));
 		if (send(c, head, (size_t)len, MSG_NOSIGNAL) == len)
 			(void)!send(c, r.body, strlen(r.body), MSG_NOSIGNAL);
 	}
@@ -111,7 +111,8 @@ fake_start(struct fake_registry *f, fake_answer_fn *answer, void *arg)
 	f->arg = arg;
 	f->fd = socket(AF_INET, SOCK_STREAM, 0);
 	if (f->fd < 0 || bind(f->fd, (struct sockaddr *)&a, len) != 0 || listen(f->fd, 16) != 0 ||
-		getsockname(f->fd, (struct sockaddr *)&a, &len) != 0 || pthread_create(&f->thread, NULL, fake_main, f) != 0)
+		getsockname(f->fd, (struct sockaddr *)&a, &len) != 0 ||
+		pthread_create(&f->thread, NULL, fake_main, f) != 0)
 		abort();
 	f->port = ntohs(a.sin_port);
 	snprintf(f->url, sizeof(f->url), "http://127.0.0.1:%d", f->port);

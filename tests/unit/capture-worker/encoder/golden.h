@@ -40,8 +40,8 @@ struct golden {
 	struct ml_uri *uri;
 	Ml__ChangefeedSpec spec;
 	Ml__ServerConfig config;
-	golden_print_fn *print;		/* a message as text at the end of got */
-	void (*prepare)(struct ml_batch *b);	/* before each batch is encoded; may be NULL */
+	golden_print_fn *print;              /* a message as text at the end of got */
+	void (*prepare)(struct ml_batch *b); /* before each batch is encoded; may be NULL */
 	struct ml_buf got;
 	struct ml_batch *b;
 	struct {
@@ -49,10 +49,10 @@ struct golden {
 		struct ml_schema *s;
 	} tables[GOLDEN_TABLES];
 	int n_tables;
-	struct ml_schema *open;		/* definition being read, its columns and indexes */
+	struct ml_schema *open; /* definition being read, its columns and indexes */
 	struct ml_column cols[512];
 	struct ml_index indexes[16];
-	uint16_t ids[512];		/* given ids of the columns, 0: their positions */
+	uint16_t ids[512]; /* given ids of the columns, 0: their positions */
 	int32_t partition;
 	const char *path;
 	int line;
@@ -173,23 +173,44 @@ golden_type(struct golden *g, struct ml_column *c, const char *text)
 		uint8_t type;
 		bool text;
 	} types[] = {
-		{ "tinyint", ML_T_TINY, 0 }, { "smallint", ML_T_SHORT, 0 }, { "mediumint", ML_T_INT24, 0 },
-		{ "int", ML_T_LONG, 0 }, { "bigint", ML_T_LONGLONG, 0 }, { "float", ML_T_FLOAT, 0 },
-		{ "double", ML_T_DOUBLE, 0 }, { "decimal", ML_T_DECIMAL, 0 }, { "bit", ML_T_BIT, 0 },
-		{ "year", ML_T_YEAR, 0 }, { "date", ML_T_DATE, 0 }, { "time", ML_T_TIME, 0 },
-		{ "datetime", ML_T_DATETIME, 0 }, { "timestamp", ML_T_TIMESTAMP, 0 }, { "json", ML_T_JSON, 0 },
-		{ "vector", ML_T_VECTOR, 0 }, { "char", ML_T_STRING, 1 }, { "binary", ML_T_STRING, 0 },
-		{ "varchar", ML_T_VARCHAR, 1 }, { "varbinary", ML_T_VARCHAR, 0 }, { "tinytext", ML_T_TINYBLOB, 1 },
-		{ "text", ML_T_BLOB, 1 }, { "mediumtext", ML_T_MEDIUMBLOB, 1 }, { "longtext", ML_T_LONGBLOB, 1 },
-		{ "tinyblob", ML_T_TINYBLOB, 0 }, { "blob", ML_T_BLOB, 0 }, { "mediumblob", ML_T_MEDIUMBLOB, 0 },
-		{ "longblob", ML_T_LONGBLOB, 0 }, { "enum", ML_T_ENUM, 1 }, { "set", ML_T_SET, 1 },
+		{ "tinyint", ML_T_TINY, 0 },
+		{ "smallint", ML_T_SHORT, 0 },
+		{ "mediumint", ML_T_INT24, 0 },
+		{ "int", ML_T_LONG, 0 },
+		{ "bigint", ML_T_LONGLONG, 0 },
+		{ "float", ML_T_FLOAT, 0 },
+		{ "double", ML_T_DOUBLE, 0 },
+		{ "decimal", ML_T_DECIMAL, 0 },
+		{ "bit", ML_T_BIT, 0 },
+		{ "year", ML_T_YEAR, 0 },
+		{ "date", ML_T_DATE, 0 },
+		{ "time", ML_T_TIME, 0 },
+		{ "datetime", ML_T_DATETIME, 0 },
+		{ "timestamp", ML_T_TIMESTAMP, 0 },
+		{ "json", ML_T_JSON, 0 },
+		{ "vector", ML_T_VECTOR, 0 },
+		{ "char", ML_T_STRING, 1 },
+		{ "binary", ML_T_STRING, 0 },
+		{ "varchar", ML_T_VARCHAR, 1 },
+		{ "varbinary", ML_T_VARCHAR, 0 },
+		{ "tinytext", ML_T_TINYBLOB, 1 },
+		{ "text", ML_T_BLOB, 1 },
+		{ "mediumtext", ML_T_MEDIUMBLOB, 1 },
+		{ "longtext", ML_T_LONGBLOB, 1 },
+		{ "tinyblob", ML_T_TINYBLOB, 0 },
+		{ "blob", ML_T_BLOB, 0 },
+		{ "mediumblob", ML_T_MEDIUMBLOB, 0 },
+		{ "longblob", ML_T_LONGBLOB, 0 },
+		{ "enum", ML_T_ENUM, 1 },
+		{ "set", ML_T_SET, 1 },
 		{ "geometry", ML_T_GEOMETRY, 0 },
 	};
 	size_t n = strcspn(text, "( "), i = 0;
 	const char *rest = text + n;
 	int a, b;
 
-	while (i < sizeof(types) / sizeof(types[0]) && (strlen(types[i].name) != n || memcmp(types[i].name, text, n) != 0))
+	while (i < sizeof(types) / sizeof(types[0]) &&
+		(strlen(types[i].name) != n || memcmp(types[i].name, text, n) != 0))
 		i++;
 	if (i == sizeof(types) / sizeof(types[0]))
 		golden_bad(g, "unknown type");
@@ -360,7 +381,7 @@ golden_image(struct golden *g, const struct ml_schema *s, char *p)
 			d[i].kind = ML_D_F64;
 			d[i].f64 = strtod(t, NULL);
 		} else if (c->type == ML_T_ENUM || c->type == ML_T_SET || c->type == ML_T_BIT ||
-			(c->type != ML_T_YEAR && (c->flags & ML_F_UNSIGNED))) {
+			   (c->type != ML_T_YEAR && (c->flags & ML_F_UNSIGNED))) {
 			d[i].kind = ML_D_U64;
 			d[i].u = strtoull(t, NULL, 10);
 		} else {
@@ -546,12 +567,13 @@ golden_compare(const char *path, const char *want, const char *got)
  * query: of the sink uri; config: sink_config as JSON ("" for none).
  */
 static inline void
-golden_run(const struct ml_encoder_ops *ops, bool storage, const char *query, const char *config, golden_print_fn *print,
-	void (*prepare)(struct ml_batch *), const char *in, const char *want)
+golden_run(const struct ml_encoder_ops *ops, bool storage, const char *query, const char *config,
+	golden_print_fn *print, void (*prepare)(struct ml_batch *), const char *in, const char *want)
 {
 	struct golden *g = calloc(1, sizeof(*g));
-	struct ml_encoder_env env = { .max_message_bytes = storage ? SIZE_MAX : 10485760, .storage = storage,
-		.now_ms = golden_now };
+	struct ml_encoder_env env = {
+		.max_message_bytes = storage ? SIZE_MAX : 10485760, .storage = storage, .now_ms = golden_now
+	};
 	char path[512], uri[512], *text, *p, *wanted;
 	struct ml_err err = { 0 };
 	size_t len;
@@ -560,9 +582,9 @@ golden_run(const struct ml_encoder_ops *ops, bool storage, const char *query, co
 	g->print = print;
 	g->prepare = prepare;
 	ml__changefeed_spec__init(&g->spec);
-	g->spec.namespace_ = (char *)(uintptr_t)"default";
+	g->spec.namespace_ = (char *)(uintptr_t) "default";
 	ml__server_config__init(&g->config);
-	g->config.tz = (char *)(uintptr_t)"UTC";
+	g->config.tz = (char *)(uintptr_t) "UTC";
 	g->spec.sink_config_json = (char *)(uintptr_t)config;
 	snprintf(uri, sizeof(uri), "%s?%s", storage ? "file:///tmp/x" : "kafka://127.0.0.1:9092/t", query);
 	assert_int_equal(ml_uri_parse(&g->uri, uri, &err), 0);

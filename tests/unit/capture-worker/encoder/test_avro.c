@@ -10,9 +10,9 @@
 /* ---- a registry that knows the recorded schemas and no others ---- */
 
 struct known {
-	char *text;	/* lines "subject id schema"; NULL: every schema gets a new id, from 1 on */
+	char *text; /* lines "subject id schema"; NULL: every schema gets a new id, from 1 on */
 	int next_id;
-	struct ml_buf log;	/* what was asked for since the last message, where text is NULL */
+	struct ml_buf log; /* what was asked for since the last message, where text is NULL */
 };
 
 static struct known *asked;
@@ -39,8 +39,8 @@ answer_known(void *arg, const struct fake_request *q, struct fake_reply *r)
 		size_t n = strlen(subject), len = (size_t)json_object_get_string_len(m);
 		int id, at;
 
-		if (strncmp(p, subject, n) == 0 && sscanf(p + n, " %d %n", &id, &at) == 1 && strcspn(p + n + at, "\n") == len &&
-			memcmp(p + n + at, json_object_get_string(m), len) == 0) {
+		if (strncmp(p, subject, n) == 0 && sscanf(p + n, " %d %n", &id, &at) == 1 &&
+			strcspn(p + n + at, "\n") == len && memcmp(p + n + at, json_object_get_string(m), len) == 0) {
 			snprintf(r->body, sizeof(r->body), "{\"id\":%d}", id);
 			json_object_put(doc);
 			return;
@@ -203,10 +203,11 @@ hand_open(struct hand *h, const char *query, const char *config, bool force, siz
 	*h = (struct hand){ .topic = { .name = { "one.topic", 9 } } };
 	asked = &h->k;
 	fake_start(&h->f, answer_known, &h->k);
-	spec.namespace_ = (char *)(uintptr_t)"ns";
+	spec.namespace_ = (char *)(uintptr_t) "ns";
 	spec.sink_config_json = (char *)(uintptr_t)config;
 	spec.force_replicate = force;
-	snprintf(text, sizeof(text), "kafka://127.0.0.1:9092/t?%s%s", query, strncmp(query, "schema-registry=", 16) == 0 ? h->f.url : "");
+	snprintf(text, sizeof(text), "kafka://127.0.0.1:9092/t?%s%s", query,
+		strncmp(query, "schema-registry=", 16) == 0 ? h->f.url : "");
 	assert_int_equal(ml_uri_parse(&uri, text, &h->err), 0);
 	env.sink_uri = uri;
 	rc = ml_encoder_avro.open(&h->e, &env, &h->err);
@@ -277,7 +278,8 @@ asks_the_registry_once_for_a_definition(void **state)
 	assert_int_equal(atomic_load(&h.f.requests), 1);
 	assert_non_null(hand_row(&h, a, good));
 	assert_int_equal(atomic_load(&h.f.requests), 3);
-	assert_non_null(strstr(h.k.log.data, "schema one_topic-key 1 {\"type\":\"record\",\"name\":\"a\",\"namespace\":\"ns.d\""));
+	assert_non_null(strstr(
+		h.k.log.data, "schema one_topic-key 1 {\"type\":\"record\",\"name\":\"a\",\"namespace\":\"ns.d\""));
 	assert_non_null(strstr(h.k.log.data, "schema one_topic-value 2 "));
 	assert_non_null(hand_row(&h, a, good));
 	assert_int_equal(atomic_load(&h.f.requests), 3);
@@ -305,11 +307,13 @@ keeps_what_the_registry_refuses_for_the_next_try(void **state)
 
 	(void)state;
 	assert_int_equal(hand_open(&h, "schema-registry=", "", false, 1000), 0);
-	h.k.text = strdup("one_topic-key 5 {\"type\":\"record\",\"name\":\"a\",\"namespace\":\"ns.d\",\"fields\":[{\"name\":\"id\","
+	h.k.text = strdup(
+		"one_topic-key 5 {\"type\":\"record\",\"name\":\"a\",\"namespace\":\"ns.d\",\"fields\":[{\"name\":\"id\","
 		"\"type\":{\"type\":\"int\",\"connect.parameters\":{\"tidb_type\":\"INT\"}}}]}\n");
 	assert_null(hand_row(&h, a, good));
 	assert_int_equal(h.err.code, ML_ErrAvroSchemaAPIError);
-	assert_non_null(strstr(h.err.text, "/subjects/one_topic-value/versions: HTTP status 422: unknown: one_topic-value"));
+	assert_non_null(
+		strstr(h.err.text, "/subjects/one_topic-value/versions: HTTP status 422: unknown: one_topic-value"));
 	free(h.k.text);
 	h.k.text = NULL;
 	assert_non_null(hand_row(&h, a, good));
@@ -383,18 +387,21 @@ refuses_bad_settings(void **state)
 	static const struct {
 		const char *query, *config;
 		bool force;
-		const char *want;	/* part of the text */
+		const char *want; /* part of the text */
 	} rows[] = {
 		{ "", "", false, "requires parameter \"schema-registry\"" },
 		{ "", "{\"schema-registry\":\"\"}", false, "requires parameter \"schema-registry\"" },
 		{ "", "{\"schema-registry\":7}", false, "schema-registry is not a string" },
 		{ "", "{\"schema-registry\":\"nowhere\"}", false, "not an http or https URL" },
-		{ "schema-registry=", "{\"kafka-config\":{\"glue-schema-registry-config\":{\"region\":\"x\"}}}", false, "Glue" },
-		{ "schema-registry=", "{\"kafka-config\":{\"codec-config\":{\"avro-decimal-handling-mode\":\"exact\"}}}", false,
+		{ "schema-registry=", "{\"kafka-config\":{\"glue-schema-registry-config\":{\"region\":\"x\"}}}", false,
+			"Glue" },
+		{ "schema-registry=",
+			"{\"kafka-config\":{\"codec-config\":{\"avro-decimal-handling-mode\":\"exact\"}}}", false,
 			"avro-decimal-handling-mode value could only be \"precise\" or \"string\"" },
 		{ "avro-bigint-unsigned-handling-mode=int", "{\"schema-registry\":\"http://127.0.0.1:1\"}", false,
 			"avro-bigint-unsigned-handling-mode value could only be \"long\" or \"string\"" },
-		{ "avro-enable-watermark=maybe", "{\"schema-registry\":\"http://127.0.0.1:1\"}", false, "avro-enable-watermark" },
+		{ "avro-enable-watermark=maybe", "{\"schema-registry\":\"http://127.0.0.1:1\"}", false,
+			"avro-enable-watermark" },
 		{ "schema-registry=", "", true, "force-replicate must be disabled" },
 	};
 
@@ -435,7 +442,8 @@ wraps_what_the_registry_says_at_the_start(void **state)
 	assert_int_equal(ml_encoder_avro.open(&e, &env, &err), -1);
 	fake_stop(&f);
 	assert_int_equal(err.code, ML_ErrKafkaNewProducer);
-	assert_non_null(strstr(err.text, "new kafka producer: [CDC:ErrAvroSchemaAPIError]schema manager API error, http://127.0.0.1:"));
+	assert_non_null(strstr(err.text,
+		"new kafka producer: [CDC:ErrAvroSchemaAPIError]schema manager API error, http://127.0.0.1:"));
 	assert_null(strstr(err.text, "hidden"));
 }
 

@@ -91,7 +91,8 @@ protoc_reads_what_is_written(void **state)
 	/* Columns that a selector took away, names of all kinds, a row without columns. */
 	run("canal_json/selected", "canal/selected.protoc", "", "", show_decoded);
 	/* A DELETE with handle keys only; an INSERT is as always. */
-	run("canal/delkeys", "canal/delkeys.protoc", "", "{\"delete-only-output-handle-key-columns\":true}", show_decoded);
+	run("canal/delkeys", "canal/delkeys.protoc", "", "{\"delete-only-output-handle-key-columns\":true}",
+		show_decoded);
 }
 
 /* --- lengths ------------------------------------------------------------------------------------------------------------ */
@@ -112,7 +113,8 @@ one_open(struct one *t, size_t max_message_bytes)
 	struct ml_encoder_env env = { .spec = &t->spec, .max_message_bytes = max_message_bytes, .now_ms = golden_now };
 	struct ml_err err = { 0 };
 
-	*t = (struct one){ .s = ml_schema_new(), .c = { .name = { "v", 1 }, .type = ML_T_VARCHAR, .flags = ML_F_BINARY } };
+	*t = (struct one){ .s = ml_schema_new(),
+		.c = { .name = { "v", 1 }, .type = ML_T_VARCHAR, .flags = ML_F_BINARY } };
 	ml__changefeed_spec__init(&t->spec);
 	t->s->db = (struct ml_text){ "d", 1 };
 	t->s->table = (struct ml_text){ "t", 1 };
@@ -129,7 +131,8 @@ one_add(struct one *t, const char *bytes, size_t n)
 	struct ml_datum *d = ml_arena_zalloc(&t->b->arena, sizeof(*d));
 
 	*d = (struct ml_datum){ .kind = ML_D_BYTES, .s = bytes, .len = (uint32_t)n };
-	*ml_batch_row(t->b) = (struct ml_row){ .schema = t->s, .after = d, .op = ML_OP_INSERT, .commit_ts = ml_ts_from_ms(1000) };
+	*ml_batch_row(t->b) =
+		(struct ml_row){ .schema = t->s, .after = d, .op = ML_OP_INSERT, .commit_ts = ml_ts_from_ms(1000) };
 }
 
 static void
@@ -235,7 +238,7 @@ lengths_of_every_size_fit(void **state)
 	for (size_t i = 0; i < 2100000; i++)
 		bytes[i] = (char)('a' + i % 26);
 	for (size_t k = 0; k < sizeof(near) / sizeof(near[0]); k++)
-		for (size_t n = near[k] - 100; n < near[k] + 4; n += near[k] > 100000 ? 13 : 1) {
+		for (size_t n = near[k] - 100; n<near[k] + 4; n += near[k]> 100000 ? 13 : 1) {
 			struct one t;
 			struct ml_rd body, v;
 

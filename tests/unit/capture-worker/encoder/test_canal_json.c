@@ -24,8 +24,10 @@ static const struct variant {
   compat = { "compat", "", "{\"content-compatible\":true}", false },
   updated = { "updated", "enable-tidb-extension=true&only-output-updated-columns=true", "", false },
   updated_only = { "updated", "", "{\"only-output-updated-columns\":true}", false },
-  delkeys = { "delkeys", "", "{\"delete-only-output-handle-key-columns\":true,\"kafka-config\":{\"codec-config\":"
-	"{\"enable-tidb-extension\":true}}}", false },
+  delkeys = { "delkeys", "",
+	  "{\"delete-only-output-handle-key-columns\":true,\"kafka-config\":{\"codec-config\":"
+	  "{\"enable-tidb-extension\":true}}}",
+	  false },
   file = { "file", "enable-tidb-extension=true", "", true };
 
 static void
@@ -75,8 +77,9 @@ static enum ml_code
 encode_one(const char *text, size_t max_message_bytes, bool storage, size_t *length)
 {
 	Ml__ChangefeedSpec spec = ML__CHANGEFEED_SPEC__INIT;
-	struct ml_encoder_env env = { .spec = &spec, .max_message_bytes = max_message_bytes, .storage = storage,
-		.now_ms = golden_now };
+	struct ml_encoder_env env = {
+		.spec = &spec, .max_message_bytes = max_message_bytes, .storage = storage, .now_ms = golden_now
+	};
 	struct ml_datum d = { .kind = ML_D_BYTES, .s = text, .len = (uint32_t)strlen(text) };
 	struct ml_column c = { .name = { "v", 1 }, .type = ML_T_VARCHAR, .flen = 10 };
 	struct ml_schema *s = ml_schema_new();
@@ -117,7 +120,7 @@ refuses_a_message_above_the_limit(void **state)
 	assert_int_equal(encode_one("some text", length, false, &again), ML_OK);
 	assert_int_equal(again, length);
 	assert_int_equal(encode_one("some text", length - 1, false, &again), ML_ErrMessageTooLarge);
-	assert_int_equal(encode_one("some text", 10, true, &again), ML_OK);	/* storage knows no limit */
+	assert_int_equal(encode_one("some text", 10, true, &again), ML_OK); /* storage knows no limit */
 }
 
 int

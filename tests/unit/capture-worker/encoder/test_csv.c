@@ -22,12 +22,13 @@ show_message(struct golden *g, const struct ml_msg *m)
 static const struct variant {
 	const char *name, *config;
 } plain = { "plain", "" }, recorded = { "plain", "{\"csv\":{\"include-commit-ts\":true}}" },
-  old = { "old", "{\"csv\":{\"include-commit-ts\":true,\"output-old-value\":true,\"output-handle-key\":true,\"quote\":\"\","
-	"\"delimiter\":\"|\",\"null\":\"NULL\",\"binary-encoding-method\":\"hex\"}}" },
+  old = { "old",
+	  "{\"csv\":{\"include-commit-ts\":true,\"output-old-value\":true,\"output-handle-key\":true,\"quote\":\"\","
+	  "\"delimiter\":\"|\",\"null\":\"NULL\",\"binary-encoding-method\":\"hex\"}}" },
   all = { "all", "{\"csv\":{\"include-commit-ts\":true,\"output-old-value\":true,\"output-handle-key\":true}}" },
   bare = { "bare", "{\"terminator\":\"\\n\",\"csv\":{\"quote\":\"\",\"delimiter\":\"|\"}}" },
   wide = { "wide", "{\"terminator\":\"!\",\"csv\":{\"include-commit-ts\":true,\"output-old-value\":true,"
-	"\"output-handle-key\":true,\"quote\":\"\",\"delimiter\":\", \",\"null\":\"nil\"}}" };
+		   "\"output-handle-key\":true,\"quote\":\"\",\"delimiter\":\", \",\"null\":\"nil\"}}" };
 
 static void
 run(const char *in_folder, const char *name, const struct variant *v)
@@ -77,10 +78,18 @@ quotes_or_escapes_strings(void **state)
 		char quote;
 		const char *in, *want;
 	} rows[] = {
-		{ ",", '"', "", "\"\"" }, { ",", '"', "a,b", "\"a,b\"" }, { ",", '"', "\"", "\"\"\"\"" },
-		{ ",", '"', "\"a\"\"", "\"\"\"a\"\"\"\"\"" }, { ",", '"', "\\ \r\n", "\"\\ \r\n\"" }, { ",", '\'', "it's", "'it''s'" },
-		{ ",", 0, "", "" }, { ",", 0, "a,b\\\r\n\"", "a\\,b\\\\\\r\\n\"" }, { "||", 0, "a|b||c|||d", "a|b\\|\\|c\\|\\||d" },
-		{ "abc", 0, "ab abc", "ab \\a\\b\\c" }, { "\\", 0, "a\\", "a\\\\" }, { "\\|", 0, "\\|\\", "\\\\\\|\\\\" },
+		{ ",", '"', "", "\"\"" },
+		{ ",", '"', "a,b", "\"a,b\"" },
+		{ ",", '"', "\"", "\"\"\"\"" },
+		{ ",", '"', "\"a\"\"", "\"\"\"a\"\"\"\"\"" },
+		{ ",", '"', "\\ \r\n", "\"\\ \r\n\"" },
+		{ ",", '\'', "it's", "'it''s'" },
+		{ ",", 0, "", "" },
+		{ ",", 0, "a,b\\\r\n\"", "a\\,b\\\\\\r\\n\"" },
+		{ "||", 0, "a|b||c|||d", "a|b\\|\\|c\\|\\||d" },
+		{ "abc", 0, "ab abc", "ab \\a\\b\\c" },
+		{ "\\", 0, "a\\", "a\\\\" },
+		{ "\\|", 0, "\\|\\", "\\\\\\|\\\\" },
 	};
 
 	(void)state;
@@ -111,10 +120,14 @@ writes_binary_so_that_it_reads_back(void **state)
 		bool hex;
 		const char *want;
 	} rows[] = {
-		{ ",", '"', false, "\"APsK/w==\"" }, { ",", '"', true, "\"00fb0aff\"" }, { "|", 0, false, "APsK/w==" },
+		{ ",", '"', false, "\"APsK/w==\"" },
+		{ ",", '"', true, "\"00fb0aff\"" },
+		{ "|", 0, false, "APsK/w==" },
 		{ "|", 0, true, "00fb0aff" },
 		/* A quote or a delimiter of the encoding's own characters. */
-		{ ",", '=', false, "=APsK/w=====" }, { ",", 'f', true, "f00ffb0afffff" }, { "0", 0, true, "\\0\\0fb\\0aff" },
+		{ ",", '=', false, "=APsK/w=====" },
+		{ ",", 'f', true, "f00ffb0afffff" },
+		{ "0", 0, true, "\\0\\0fb\\0aff" },
 		{ "=", 0, false, "APsK/w\\=\\=" },
 	};
 
@@ -143,7 +156,9 @@ static enum ml_code
 encode_enum(const char *config, uint64_t number)
 {
 	Ml__ChangefeedSpec spec = ML__CHANGEFEED_SPEC__INIT;
-	struct ml_encoder_env env = { .spec = &spec, .max_message_bytes = SIZE_MAX, .storage = true, .now_ms = golden_now };
+	struct ml_encoder_env env = {
+		.spec = &spec, .max_message_bytes = SIZE_MAX, .storage = true, .now_ms = golden_now
+	};
 	struct ml_text elems[] = { { "a", 1 }, { "b", 1 } };
 	struct ml_column c = { .name = { "e", 1 }, .type = ML_T_ENUM, .elems = elems, .n_elems = 2 };
 	struct ml_datum d = { .kind = ML_D_U64, .u = number };

@@ -21,8 +21,9 @@ static int
 read_opts(const struct input *in, struct ml_encoder_opts *o, struct ml_err *err)
 {
 	Ml__ChangefeedSpec spec = ML__CHANGEFEED_SPEC__INIT;
-	struct ml_encoder_env env = { .spec = &spec, .max_message_bytes = in->storage ? SIZE_MAX : 1000000,
-		.storage = in->storage };
+	struct ml_encoder_env env = {
+		.spec = &spec, .max_message_bytes = in->storage ? SIZE_MAX : 1000000, .storage = in->storage
+	};
 	struct ml_uri *uri;
 	char text[256];
 	int rc;
@@ -42,25 +43,34 @@ static void
 show(const struct ml_encoder_opts *o, char *buf, size_t size)
 {
 	snprintf(buf, size, "%s%s%s%s%sbatch %u bytes %zu end %zu", o->tidb_extension ? "tidb " : "",
-		o->only_updated ? "updated " : "", o->content_compatible ? "compat " : "", o->delete_handle_only ? "delkeys " : "",
-		o->open_old_value ? "" : "noold ", o->max_batch_size, o->max_message_bytes, o->terminator_len);
+		o->only_updated ? "updated " : "", o->content_compatible ? "compat " : "",
+		o->delete_handle_only ? "delkeys " : "", o->open_old_value ? "" : "noold ", o->max_batch_size,
+		o->max_message_bytes, o->terminator_len);
 }
 
 static void
 reads_the_uri_over_the_configuration(void **state)
 {
-	static const struct { struct input in; const char *want; } rows[] = {
+	static const struct {
+		struct input in;
+		const char *want;
+	} rows[] = {
 		{ { "", "", false, false }, "batch 16 bytes 1000000 end 2" },
 		{ { "", "{}", true, false }, "batch 16 bytes 18446744073709551615 end 2" },
-		{ { "enable-tidb-extension=true&max-batch-size=3", "", false, false }, "tidb batch 3 bytes 1000000 end 2" },
-		{ { "", "{\"kafka-config\":{\"codec-config\":{\"enable-tidb-extension\":true,\"max-batch-size\":4}}}", false, false },
+		{ { "enable-tidb-extension=true&max-batch-size=3", "", false, false },
+			"tidb batch 3 bytes 1000000 end 2" },
+		{ { "", "{\"kafka-config\":{\"codec-config\":{\"enable-tidb-extension\":true,\"max-batch-size\":4}}}",
+			  false, false },
 			"tidb batch 4 bytes 1000000 end 2" },
 		{ { "enable-tidb-extension=false&max-batch-size=5",
-			"{\"kafka-config\":{\"codec-config\":{\"enable-tidb-extension\":true,\"max-batch-size\":4}}}", false, false },
+			  "{\"kafka-config\":{\"codec-config\":{\"enable-tidb-extension\":true,\"max-batch-size\":4}}}",
+			  false, false },
 			"batch 5 bytes 1000000 end 2" },
-		{ { "", "{\"only-output-updated-columns\":true}", false, false }, "updated batch 16 bytes 1000000 end 2" },
+		{ { "", "{\"only-output-updated-columns\":true}", false, false },
+			"updated batch 16 bytes 1000000 end 2" },
 		{ { "content-compatible=1", "", false, false }, "updated compat batch 16 bytes 1000000 end 2" },
-		{ { "", "{\"delete-only-output-handle-key-columns\":true,\"open\":{\"output-old-value\":false}}", false, false },
+		{ { "", "{\"delete-only-output-handle-key-columns\":true,\"open\":{\"output-old-value\":false}}", false,
+			  false },
 			"delkeys noold batch 16 bytes 1000000 end 2" },
 		{ { "max-message-bytes=500", "", false, false }, "batch 16 bytes 500 end 2" },
 		{ { "", "{\"kafka-config\":{\"max-message-bytes\":700}}", false, false }, "batch 16 bytes 700 end 2" },
@@ -68,7 +78,8 @@ reads_the_uri_over_the_configuration(void **state)
 		{ { "max-message-bytes=500", "{\"terminator\":\"\\n\"}", true, false },
 			"batch 16 bytes 18446744073709551615 end 1" },
 		{ { "", "{\"terminator\":\"\"}", true, false }, "batch 16 bytes 18446744073709551615 end 2" },
-		{ { "", "{\"kafka-config\":{\"large-message-handle\":{\"large-message-handle-option\":\"none\"}}}", false, false },
+		{ { "", "{\"kafka-config\":{\"large-message-handle\":{\"large-message-handle-option\":\"none\"}}}",
+			  false, false },
 			"batch 16 bytes 1000000 end 2" },
 		{ { "", "{\"terminator\":null,\"kafka-config\":null}", false, false }, "batch 16 bytes 1000000 end 2" },
 	};
@@ -90,14 +101,19 @@ reads_the_uri_over_the_configuration(void **state)
 static void
 reads_the_csv_section_for_storage(void **state)
 {
-	static const struct { const char *config; bool storage; const char *want; } rows[] = {
+	static const struct {
+		const char *config;
+		bool storage;
+		const char *want;
+	} rows[] = {
 		{ "", true, "delimiter [,] quote [\"] null [\\N] base64" },
 		{ "{\"csv\":null}", true, "delimiter [,] quote [\"] null [\\N] base64" },
-		{ "{\"csv\":{\"delimiter\":\"\\t\",\"quote\":\"'\",\"null\":\"\"}}", true, "delimiter [\t] quote ['] null [] base64" },
-		{ "{\"csv\":{\"delimiter\":\"|||\",\"quote\":\"\",\"null\":\"NULL\",\"binary-encoding-method\":\"hex\"}}", true,
-			"delimiter [|||] quote [] null [NULL] hex" },
-		{ "{\"csv\":{\"include-commit-ts\":true,\"output-old-value\":true,\"output-handle-key\":true,\"quote\":null}}", true,
-			"delimiter [,] quote [\"] null [\\N] base64 ts old handle" },
+		{ "{\"csv\":{\"delimiter\":\"\\t\",\"quote\":\"'\",\"null\":\"\"}}", true,
+			"delimiter [\t] quote ['] null [] base64" },
+		{ "{\"csv\":{\"delimiter\":\"|||\",\"quote\":\"\",\"null\":\"NULL\",\"binary-encoding-method\":\"hex\"}}",
+			true, "delimiter [|||] quote [] null [NULL] hex" },
+		{ "{\"csv\":{\"include-commit-ts\":true,\"output-old-value\":true,\"output-handle-key\":true,\"quote\":null}}",
+			true, "delimiter [,] quote [\"] null [\\N] base64 ts old handle" },
 		/* Another sink has no use for it, not even to complain. */
 		{ "{\"csv\":{\"delimiter\":\"\",\"quote\":7}}", false, "delimiter [,] quote [\"] null [\\N] base64" },
 	};
@@ -111,9 +127,9 @@ reads_the_csv_section_for_storage(void **state)
 
 		if (read_opts(&in, &o, &err) < 0)
 			fail_msg("row %zu: %s", i, err.text);
-		snprintf(got, sizeof(got), "delimiter [%.*s] quote [%.*s] null [%s] %s%s%s%s", o.csv.delimiter_len, o.csv.delimiter,
-			o.csv.quote != '\0', &o.csv.quote, o.csv.null, o.csv.hex ? "hex" : "base64", o.csv.commit_ts ? " ts" : "",
-			o.csv.old_value ? " old" : "", o.csv.handle_key ? " handle" : "");
+		snprintf(got, sizeof(got), "delimiter [%.*s] quote [%.*s] null [%s] %s%s%s%s", o.csv.delimiter_len,
+			o.csv.delimiter, o.csv.quote != '\0', &o.csv.quote, o.csv.null, o.csv.hex ? "hex" : "base64",
+			o.csv.commit_ts ? " ts" : "", o.csv.old_value ? " old" : "", o.csv.handle_key ? " handle" : "");
 		assert_string_equal(got, rows[i].want);
 		ml_encoder_opts_fini(&o);
 	}
@@ -122,7 +138,10 @@ reads_the_csv_section_for_storage(void **state)
 static void
 refuses_values_with_a_code(void **state)
 {
-	static const struct { struct input in; enum ml_code want; } rows[] = {
+	static const struct {
+		struct input in;
+		enum ml_code want;
+	} rows[] = {
 		{ { "enable-tidb-extension=maybe", "", false, false }, ML_ErrCodecInvalidConfig },
 		{ { "max-batch-size=0", "", false, false }, ML_ErrCodecInvalidConfig },
 		{ { "max-batch-size=-1", "", false, false }, ML_ErrCodecInvalidConfig },
@@ -130,7 +149,8 @@ refuses_values_with_a_code(void **state)
 		{ { "max-batch-size=", "", false, false }, ML_ErrCodecInvalidConfig },
 		{ { "max-message-bytes=0", "", false, false }, ML_ErrCodecInvalidConfig },
 		{ { "", "{\"kafka-config\":{\"max-message-bytes\":-5}}", false, false }, ML_ErrCodecInvalidConfig },
-		{ { "", "{\"kafka-config\":{\"codec-config\":{\"max-batch-size\":\"16\"}}}", false, false }, ML_ErrCodecInvalidConfig },
+		{ { "", "{\"kafka-config\":{\"codec-config\":{\"max-batch-size\":\"16\"}}}", false, false },
+			ML_ErrCodecInvalidConfig },
 		{ { "", "{\"only-output-updated-columns\":1}", false, false }, ML_ErrCodecInvalidConfig },
 		{ { "", "{\"terminator\":10}", true, false }, ML_ErrCodecInvalidConfig },
 		{ { "", "[]", false, false }, ML_ErrCodecInvalidConfig },
@@ -188,9 +208,18 @@ reads_output_raw_change_event_per_sink(void **state)
 static void
 knows_protocols_by_any_case_and_alias(void **state)
 {
-	static const struct { const char *name, *want; } rows[] = {
-		{ "canal-json", "canal-json" }, { "Canal-JSON", "canal-json" }, { "open-protocol", "open-protocol" },
-		{ "DEFAULT", "open-protocol" }, { "CSV", "csv" }, { "open", NULL }, { "", NULL }, { "CANAL", "canal" }, { "cana", NULL },
+	static const struct {
+		const char *name, *want;
+	} rows[] = {
+		{ "canal-json", "canal-json" },
+		{ "Canal-JSON", "canal-json" },
+		{ "open-protocol", "open-protocol" },
+		{ "DEFAULT", "open-protocol" },
+		{ "CSV", "csv" },
+		{ "open", NULL },
+		{ "", NULL },
+		{ "CANAL", "canal" },
+		{ "cana", NULL },
 	};
 
 	(void)state;
@@ -211,10 +240,18 @@ knows_protocols_by_any_case_and_alias(void **state)
 static void
 names_every_kind_of_ddl(void **state)
 {
-	static const struct { const char *want; int actions[24]; } rows[] = {
-		{ "CREATE", { 3 } }, { "RENAME", { 14, 47 } }, { "CINDEX", { 7, 9, 32 } }, { "DINDEX", { 8, 10, 33 } },
-		{ "ALTER", { 5, 6, 12, 13, 15, 17, 18, 19, 20, 22, 23, 37, 38, 41, 61, 64, 71, 72 } }, { "ERASE", { 4 } },
-		{ "TRUNCATE", { 11 } }, { "QUERY", { 1, 2, 21, 24, 25, 26, 42, 60, 65, 67 } },
+	static const struct {
+		const char *want;
+		int actions[24];
+	} rows[] = {
+		{ "CREATE", { 3 } },
+		{ "RENAME", { 14, 47 } },
+		{ "CINDEX", { 7, 9, 32 } },
+		{ "DINDEX", { 8, 10, 33 } },
+		{ "ALTER", { 5, 6, 12, 13, 15, 17, 18, 19, 20, 22, 23, 37, 38, 41, 61, 64, 71, 72 } },
+		{ "ERASE", { 4 } },
+		{ "TRUNCATE", { 11 } },
+		{ "QUERY", { 1, 2, 21, 24, 25, 26, 42, 60, 65, 67 } },
 	};
 
 	(void)state;

@@ -45,7 +45,10 @@ check(write_fn *fn, const char *name, const char *in, size_t n, const char *want
 	free(copy);
 }
 
-#define ROW(in, e, s, latin1, quoted) { in, sizeof(in) - 1, e, s, latin1, quoted }
+#define ROW(in, e, s, latin1, quoted)                                                                                  \
+	{                                                                                                              \
+		in, sizeof(in) - 1, e, s, latin1, quoted                                                               \
+	}
 
 static void
 escapes_by_the_profiles(void **state)
@@ -68,9 +71,14 @@ escapes_by_the_profiles(void **state)
 		ROW("\a", "\\u0007", "\\u0007", "\\u0007", "\\\\a"),
 		ROW("<a>&'", "\\u003ca\\u003e\\u0026'", "\\u003ca\\u003e\\u0026'", "\\u003ca\\u003e\\u0026'",
 			"\\u003ca\\u003e\\u0026'"),
-		ROW("é中😀", "é中😀", "é中😀", "Ã©ä¸\xc2\xad" "ð\xc2\x9f\xc2\x98\xc2\x80", "é中😀"),
+		ROW("é中😀", "é中😀", "é中😀",
+			"Ã©ä¸\xc2\xad"
+			"ð\xc2\x9f\xc2\x98\xc2\x80",
+			"é中😀"),
 		ROW("\xe2\x80\xa8\xe2\x80\xa9", "\\u2028\\u2029", "\\u2028\\u2029",
-			"â\xc2\x80\xc2\xa8" "â\xc2\x80\xc2\xa9", "\\\\u2028\\\\u2029"),
+			"â\xc2\x80\xc2\xa8"
+			"â\xc2\x80\xc2\xa9",
+			"\\\\u2028\\\\u2029"),
 		/* Invalid: a lone byte, a cut sequence, overlong, surrogate, above U+10FFFF. */
 		ROW("\xff", "\\ufffd", "\\ufffd", "ÿ", "\\\\xff"),
 		ROW("a\xe4\xb8", "a\\ufffd\\ufffd", "a\\ufffd\\ufffd", "aä¸", "a\\\\xe4\\\\xb8"),
@@ -86,7 +94,8 @@ escapes_by_the_profiles(void **state)
 			"Â\xc2\xa0Â\xc2\xadî\xc2\x80\xc2\x80ó\xc2\xa0\xc2\x80\xc2\x81",
 			"\\\\u00a0\\\\u00ad\\\\ue000\\\\U000e0001"),
 		/* Published: a BLOB in canal-json, a PNG's signature in open-protocol. */
-		ROW("\x05\x07\x0a\x0f$2+cx<&\xff\xfe-7F", "\\u0005\\u0007\\n\\u000f$2+cx\\u003c\\u0026\\ufffd\\ufffd-7F",
+		ROW("\x05\x07\x0a\x0f$2+cx<&\xff\xfe-7F",
+			"\\u0005\\u0007\\n\\u000f$2+cx\\u003c\\u0026\\ufffd\\ufffd-7F",
 			"\\u0005\\u0007\\n\\u000f$2+cx\\u003c\\u0026\\ufffd\\ufffd-7F",
 			"\\u0005\\u0007\\n\\u000f$2+cx\\u003c\\u0026ÿþ-7F",
 			"\\\\x05\\\\a\\\\n\\\\x0f$2+cx\\u003c\\u0026\\\\xff\\\\xfe-7F"),
@@ -163,8 +172,15 @@ takes_texts_of_any_length(void **state)
 static void
 writes_base64_with_padding(void **state)
 {
-	static const struct { const char *in, *want; } rows[] = {
-		{ "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foob", "Zm9vYg==" }, { "foobar", "Zm9vYmFy" },
+	static const struct {
+		const char *in, *want;
+	} rows[] = {
+		{ "", "" },
+		{ "f", "Zg==" },
+		{ "fo", "Zm8=" },
+		{ "foo", "Zm9v" },
+		{ "foob", "Zm9vYg==" },
+		{ "foobar", "Zm9vYmFy" },
 		{ "\xff\xfe\xfb", "//77" },
 	};
 
@@ -176,11 +192,32 @@ writes_base64_with_padding(void **state)
 static void
 knows_which_runes_are_printable(void **state)
 {
-	static const struct { uint32_t rune; bool want; } rows[] = {
-		{ ' ', true }, { '~', true }, { 0x7F, false }, { 0x1F, false }, { 0xA0, false }, { 0xA1, true }, { 0xAD, false },
-		{ 0x0378, false }, { 0x2003, false }, { 0x200B, false }, { 0x3042, true }, { 0xD7A3, true }, { 0xE000, false },
-		{ 0xFEFF, false }, { 0xFFFD, true }, { 0xFFFF, false }, { 0x1F600, true }, { 0x31350, true }, { 0xE0100, true },
-		{ 0xE01EF, true }, { 0xE01F0, false }, { 0x10FFFF, false },
+	static const struct {
+		uint32_t rune;
+		bool want;
+	} rows[] = {
+		{ ' ', true },
+		{ '~', true },
+		{ 0x7F, false },
+		{ 0x1F, false },
+		{ 0xA0, false },
+		{ 0xA1, true },
+		{ 0xAD, false },
+		{ 0x0378, false },
+		{ 0x2003, false },
+		{ 0x200B, false },
+		{ 0x3042, true },
+		{ 0xD7A3, true },
+		{ 0xE000, false },
+		{ 0xFEFF, false },
+		{ 0xFFFD, true },
+		{ 0xFFFF, false },
+		{ 0x1F600, true },
+		{ 0x31350, true },
+		{ 0xE0100, true },
+		{ 0xE01EF, true },
+		{ 0xE01F0, false },
+		{ 0x10FFFF, false },
 	};
 
 	(void)state;

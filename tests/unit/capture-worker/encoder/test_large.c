@@ -40,28 +40,41 @@ settings_fit_the_protocol_or_are_refused(void **state)
 	} rows[] = {
 		{ "canal-json", "", "", false, false, ML_OK },
 		{ "canal", "", "\"large-message-handle-option\":\"none\"", true, false, ML_OK },
-		{ "canal-json", "enable-tidb-extension=true", "\"large-message-handle-option\":\"handle-key-only\"", false, false, ML_OK },
-		{ "canal-json", "", "\"large-message-handle-option\":\"handle-key-only\"", false, false, ML_ErrInvalidReplicaConfig },
+		{ "canal-json", "enable-tidb-extension=true", "\"large-message-handle-option\":\"handle-key-only\"",
+			false, false, ML_OK },
+		{ "canal-json", "", "\"large-message-handle-option\":\"handle-key-only\"", false, false,
+			ML_ErrInvalidReplicaConfig },
 		{ "open-protocol", "", "\"large-message-handle-option\":\"handle-key-only\"", false, false, ML_OK },
 		{ "simple", "", "\"large-message-handle-option\":\"handle-key-only\"", false, false, ML_OK },
-		{ "canal", "", "\"large-message-handle-option\":\"handle-key-only\"", false, false, ML_ErrInvalidReplicaConfig },
-		{ "debezium", "", "\"large-message-handle-option\":\"claim-check\",\"claim-check-storage-uri\":\"file:///tmp/x\"", false,
-			false, ML_ErrInvalidReplicaConfig },
-		{ "open-protocol", "", "\"large-message-handle-option\":\"claim-check\"", false, false, ML_ErrInvalidReplicaConfig },
-		{ "open-protocol", "", "\"large-message-handle-option\":\"claim-check\",\"claim-check-storage-uri\":\"file:///tmp/x\"",
+		{ "canal", "", "\"large-message-handle-option\":\"handle-key-only\"", false, false,
+			ML_ErrInvalidReplicaConfig },
+		{ "debezium", "",
+			"\"large-message-handle-option\":\"claim-check\",\"claim-check-storage-uri\":\"file:///tmp/x\"",
+			false, false, ML_ErrInvalidReplicaConfig },
+		{ "open-protocol", "", "\"large-message-handle-option\":\"claim-check\"", false, false,
+			ML_ErrInvalidReplicaConfig },
+		{ "open-protocol", "",
+			"\"large-message-handle-option\":\"claim-check\",\"claim-check-storage-uri\":\"file:///tmp/x\"",
 			false, false, ML_OK },
-		{ "open-protocol", "", "\"large-message-handle-option\":\"claim-check\",\"claim-check-storage-uri\":\"file:///tmp/x\","
-			"\"claim-check-raw-value\":true", false, false, ML_ErrInvalidReplicaConfig },
-		{ "simple", "", "\"large-message-handle-option\":\"claim-check\",\"claim-check-storage-uri\":\"file:///tmp/x\","
-			"\"claim-check-raw-value\":true", false, false, ML_OK },
-		{ "open-protocol", "", "\"large-message-handle-option\":\"handle-key-only\"", true, false, ML_ErrCodecInvalidConfig },
-		{ "open-protocol", "", "\"large-message-handle-option\":\"smaller\"", false, false, ML_ErrInvalidReplicaConfig },
+		{ "open-protocol", "",
+			"\"large-message-handle-option\":\"claim-check\",\"claim-check-storage-uri\":\"file:///tmp/x\","
+			"\"claim-check-raw-value\":true",
+			false, false, ML_ErrInvalidReplicaConfig },
+		{ "simple", "",
+			"\"large-message-handle-option\":\"claim-check\",\"claim-check-storage-uri\":\"file:///tmp/x\","
+			"\"claim-check-raw-value\":true",
+			false, false, ML_OK },
+		{ "open-protocol", "", "\"large-message-handle-option\":\"handle-key-only\"", true, false,
+			ML_ErrCodecInvalidConfig },
+		{ "open-protocol", "", "\"large-message-handle-option\":\"smaller\"", false, false,
+			ML_ErrInvalidReplicaConfig },
 		{ "open-protocol", "", "\"large-message-handle-option\":\"smaller\"", false, true, ML_OK },
 		{ "open-protocol", "", "\"large-message-handle-option\":3", false, false, ML_ErrCodecInvalidConfig },
 		{ "open-protocol", "", "\"claim-check-raw-value\":\"yes\"", false, false, ML_ErrCodecInvalidConfig },
 		{ "open-protocol", "", "\"large-message-handle-compression\":\"lz4\"", false, false, ML_OK },
 		{ "open-protocol", "", "\"large-message-handle-compression\":\"Snappy\"", false, false, ML_OK },
-		{ "open-protocol", "", "\"large-message-handle-compression\":\"gzip\"", false, false, ML_ErrInvalidReplicaConfig },
+		{ "open-protocol", "", "\"large-message-handle-compression\":\"gzip\"", false, false,
+			ML_ErrInvalidReplicaConfig },
 	};
 
 	(void)state;
@@ -154,14 +167,14 @@ struct sample {
 
 /* Letters in place of the name that the description has; 0: none. */
 static uint32_t filler;
-static bool noise;	/* letters that no compression makes fewer */
+static bool noise; /* letters that no compression makes fewer */
 
 /* The description's table item with INSERT A, encoded; the code of the error, ML_OK if there is none. */
 static enum ml_code
 encode(struct sample *sm, const struct ml_encoder_ops *ops, size_t max_bytes, const char *handle, bool key, int rows)
 {
-	static struct ml_datum a[] = { { .kind = ML_D_I64, .i = 7 }, { .kind = ML_D_BYTES, .s = "\xc3\xa9<1>", .len = 5 },
-		{ .kind = ML_D_U64, .u = 3000000000 } };
+	static struct ml_datum a[] = { { .kind = ML_D_I64, .i = 7 },
+		{ .kind = ML_D_BYTES, .s = "\xc3\xa9<1>", .len = 5 }, { .kind = ML_D_U64, .u = 3000000000 } };
 	static uint16_t pk_col;
 	static char letters[1000];
 	Ml__ChangefeedSpec spec = ML__CHANGEFEED_SPEC__INIT;
@@ -174,8 +187,10 @@ encode(struct sample *sm, const struct ml_encoder_ops *ops, size_t max_bytes, co
 	a[1].len = filler > 0 ? filler : 5;
 	*sm = (struct sample){ .folder = "/tmp/ml-large-XXXXXX" };
 	assert_non_null(mkdtemp(sm->folder));
-	snprintf(sm->config, sizeof(sm->config), "{\"kafka-config\":{\"large-message-handle\":{%s%s%s/claim//\"}}}", handle,
-		handle[0] != '\0' ? ",\"claim-check-storage-uri\":\"file://" : "\"claim-check-storage-uri\":\"file://", sm->folder);
+	snprintf(sm->config, sizeof(sm->config), "{\"kafka-config\":{\"large-message-handle\":{%s%s%s/claim//\"}}}",
+		handle,
+		handle[0] != '\0' ? ",\"claim-check-storage-uri\":\"file://" : "\"claim-check-storage-uri\":\"file://",
+		sm->folder);
 	spec.sink_config_json = sm->config;
 	assert_int_equal(ml_uri_parse(&sm->uri, "kafka://h:9092/t?enable-tidb-extension=true", &err), 0);
 	env.sink_uri = sm->uri;
@@ -186,7 +201,8 @@ encode(struct sample *sm, const struct ml_encoder_ops *ops, size_t max_bytes, co
 	sm->s->columns = ml_arena_zalloc(&sm->s->arena, 3 * sizeof(struct ml_column));
 	sm->s->columns[0] = (struct ml_column){ .name = { "id", 2 }, .type = ML_T_LONG, .flags = ML_F_BINARY };
 	sm->s->columns[1] = (struct ml_column){ .name = { "name", 4 }, .type = ML_T_VARCHAR, .flags = ML_F_NULLABLE };
-	sm->s->columns[2] = (struct ml_column){ .name = { "qty", 3 }, .type = ML_T_LONG, .flags = ML_F_BINARY | ML_F_UNSIGNED };
+	sm->s->columns[2] =
+		(struct ml_column){ .name = { "qty", 3 }, .type = ML_T_LONG, .flags = ML_F_BINARY | ML_F_UNSIGNED };
 	sm->s->indexes = ml_arena_zalloc(&sm->s->arena, sizeof(struct ml_index));
 	sm->s->indexes[0] = (struct ml_index){ .primary = true, .unique = true, .n_cols = 1, .cols = &pk_col };
 	sm->s->n_indexes = key;
@@ -195,7 +211,8 @@ encode(struct sample *sm, const struct ml_encoder_ops *ops, size_t max_bytes, co
 		fail_msg("%s", err.text);
 	sm->b = ml_batch_new();
 	for (int i = 0; i < rows; i++)
-		*ml_batch_row(sm->b) = (struct ml_row){ .schema = sm->s, .commit_ts = TS, .op = ML_OP_INSERT, .after = a };
+		*ml_batch_row(sm->b) =
+			(struct ml_row){ .schema = sm->s, .commit_ts = TS, .op = ML_OP_INSERT, .after = a };
 	if (ops->rows(sm->e, sm->b, &err) < 0 && err.code != ML_ErrOpenProtocolCodecInvalidData)
 		assert_non_null(strstr(err.text, "shop.item"));
 	return err.code;
@@ -248,13 +265,16 @@ done(struct sample *sm)
 	ml_uri_free(sm->uri);
 }
 
-#define HEAD "{\"id\":0,\"database\":\"shop\",\"table\":\"item\",\"pkNames\":[\"id\"],\"isDdl\":false,\"type\":\"INSERT\"," \
+#define HEAD                                                                                                           \
+	"{\"id\":0,\"database\":\"shop\",\"table\":\"item\",\"pkNames\":[\"id\"],\"isDdl\":false,\"type\":\"INSERT\"," \
 	"\"es\":1700000000000,\"ts\":1700000000123,\"sql\":\"\","
-#define CANAL_WHOLE HEAD "\"sqlType\":{\"id\":4,\"name\":12,\"qty\":-5},\"mysqlType\":{\"id\":\"int\",\"name\":\"varchar\"," \
-	"\"qty\":\"int unsigned\"},\"old\":null,\"data\":[{\"id\":\"7\",\"name\":\"\xc3\xa9\\u003c1\\u003e\",\"qty\":\"3000000000\"}]," \
-	"\"_tidb\":{\"commitTs\":445644800000000001}}"
-#define CANAL_KEY HEAD "\"sqlType\":{\"id\":4},\"mysqlType\":{\"id\":\"int\"},\"old\":null,\"data\":[{\"id\":\"7\"}]," \
-	"\"_tidb\":{\"commitTs\":445644800000000001,"
+#define CANAL_WHOLE                                                                                                                          \
+	HEAD "\"sqlType\":{\"id\":4,\"name\":12,\"qty\":-5},\"mysqlType\":{\"id\":\"int\",\"name\":\"varchar\","                             \
+	     "\"qty\":\"int unsigned\"},\"old\":null,\"data\":[{\"id\":\"7\",\"name\":\"\xc3\xa9\\u003c1\\u003e\",\"qty\":\"3000000000\"}]," \
+	     "\"_tidb\":{\"commitTs\":445644800000000001}}"
+#define CANAL_KEY                                                                                                      \
+	HEAD "\"sqlType\":{\"id\":4},\"mysqlType\":{\"id\":\"int\"},\"old\":null,\"data\":[{\"id\":\"7\"}],"           \
+	     "\"_tidb\":{\"commitTs\":445644800000000001,"
 #define KEY_ONLY "\"large-message-handle-option\":\"handle-key-only\""
 #define CLAIM "\"large-message-handle-option\":\"claim-check\""
 
@@ -288,11 +308,13 @@ canal_json_keeps_the_key_of_a_row_that_is_too_large(void **state)
 	assert_memory_equal(sm.b->msgs[0].value, CANAL_KEY "\"onlyHandleKey\":true}}", sm.b->msgs[0].value_len);
 	done(&sm);
 	/* The key alone is too large, there is no key, or nothing may be left out. */
-	assert_int_equal(encode(&sm, &ml_encoder_canal_json, 36 + sizeof(CANAL_KEY), KEY_ONLY, true, 1), ML_ErrMessageTooLarge);
+	assert_int_equal(
+		encode(&sm, &ml_encoder_canal_json, 36 + sizeof(CANAL_KEY), KEY_ONLY, true, 1), ML_ErrMessageTooLarge);
 	done(&sm);
 	assert_int_equal(encode(&sm, &ml_encoder_canal_json, 300, KEY_ONLY, false, 1), ML_ErrMessageTooLarge);
 	done(&sm);
-	assert_int_equal(encode(&sm, &ml_encoder_canal_json, 36 + sizeof(CANAL_WHOLE) - 2, "", true, 1), ML_ErrMessageTooLarge);
+	assert_int_equal(
+		encode(&sm, &ml_encoder_canal_json, 36 + sizeof(CANAL_WHOLE) - 2, "", true, 1), ML_ErrMessageTooLarge);
 	done(&sm);
 }
 
@@ -309,18 +331,22 @@ canal_json_leaves_the_row_in_a_file(void **state)
 		size_t len;
 
 		ml_arena_init(&a, 0);
-		assert_int_equal(encode(&sm, &ml_encoder_canal_json, 36 + sizeof(CANAL_WHOLE) - 2, handles[raw], true, 1), ML_OK);
+		assert_int_equal(
+			encode(&sm, &ml_encoder_canal_json, 36 + sizeof(CANAL_WHOLE) - 2, handles[raw], true, 1),
+			ML_OK);
 		text = claimed(&sm, name, &len);
 		assert_non_null(text);
 		assert_int_equal(strlen(name), 36 + 5);
 		assert_true(name[14] == '4' && strcmp(name + 36, ".json") == 0);
-		snprintf(want, sizeof(want), CANAL_KEY "\"claimCheckLocation\":\"file://%s/claim/%s\"}}", sm.folder, name);
+		snprintf(want, sizeof(want), CANAL_KEY "\"claimCheckLocation\":\"file://%s/claim/%s\"}}", sm.folder,
+			name);
 		assert_int_equal(sm.b->msgs[0].value_len, strlen(want));
 		assert_memory_equal(sm.b->msgs[0].value, want, strlen(want));
 		if (raw)
 			snprintf(want, sizeof(want), "%s", CANAL_WHOLE);
 		else
-			snprintf(want, sizeof(want), "{\"key\":null,\"value\":\"%s\"}", base64(&a, CANAL_WHOLE, sizeof(CANAL_WHOLE) - 1));
+			snprintf(want, sizeof(want), "{\"key\":null,\"value\":\"%s\"}",
+				base64(&a, CANAL_WHOLE, sizeof(CANAL_WHOLE) - 1));
 		assert_int_equal(len, strlen(want));
 		assert_memory_equal(text, want, len);
 		free(text);
@@ -330,7 +356,8 @@ canal_json_leaves_the_row_in_a_file(void **state)
 }
 
 #define OPEN_K "{\"ts\":445644800000000001,\"scm\":\"shop\",\"tbl\":\"item\",\"rid\":7,\"t\":1"
-#define OPEN_V "{\"u\":{\"id\":{\"t\":3,\"h\":true,\"f\":11,\"v\":7},\"name\":{\"t\":15,\"f\":64,\"v\":\"\xc3\xa9\\u003c1\\u003e\"}," \
+#define OPEN_V                                                                                                                 \
+	"{\"u\":{\"id\":{\"t\":3,\"h\":true,\"f\":11,\"v\":7},\"name\":{\"t\":15,\"f\":64,\"v\":\"\xc3\xa9\\u003c1\\u003e\"}," \
 	"\"qty\":{\"t\":3,\"f\":129,\"v\":3000000000}}}"
 #define OPEN_V_KEY "{\"u\":{\"id\":{\"t\":3,\"h\":true,\"f\":11,\"v\":7}}}"
 #define OPEN_LENGTH (36 + 8 + 8 + sizeof(OPEN_K "}") - 1 + 8 + sizeof(OPEN_V) - 1)
@@ -373,7 +400,8 @@ open_protocol_keeps_the_key_of_a_row_that_is_too_large(void **state)
 	done(&sm);
 	assert_int_equal(encode(&sm, &ml_encoder_open, 150, KEY_ONLY, true, 1), ML_ErrMessageTooLarge);
 	done(&sm);
-	assert_int_equal(encode(&sm, &ml_encoder_open, OPEN_LENGTH - 30, KEY_ONLY, false, 1), ML_ErrOpenProtocolCodecInvalidData);
+	assert_int_equal(encode(&sm, &ml_encoder_open, OPEN_LENGTH - 30, KEY_ONLY, false, 1),
+		ML_ErrOpenProtocolCodecInvalidData);
 	done(&sm);
 	assert_int_equal(encode(&sm, &ml_encoder_open, OPEN_LENGTH - 1, "", true, 1), ML_ErrMessageTooLarge);
 	done(&sm);
@@ -385,8 +413,10 @@ open_protocol_keeps_the_key_of_a_row_that_is_too_large(void **state)
 static void
 open_protocol_leaves_the_row_in_a_file(void **state)
 {
-	static const char before[] = "{\"u\":{\"id\":{\"t\":3,\"h\":true,\"f\":11,\"v\":7},\"name\":{\"t\":15,\"f\":64,\"v\":\"",
-		after[] = "\"},\"qty\":{\"t\":3,\"f\":129,\"v\":3000000000}}}", key[] = "\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\x41" OPEN_K "}";
+	static const char before[] =
+		"{\"u\":{\"id\":{\"t\":3,\"h\":true,\"f\":11,\"v\":7},\"name\":{\"t\":15,\"f\":64,\"v\":\"",
+			  after[] = "\"},\"qty\":{\"t\":3,\"f\":129,\"v\":3000000000}}}",
+			  key[] = "\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\x41" OPEN_K "}";
 	char want[3000], value[1000], name[300], *text;
 	size_t n = sizeof(before) - 1 + FILLED + sizeof(after) - 1, len;
 	struct ml_arena a;
@@ -417,7 +447,8 @@ open_protocol_leaves_the_row_in_a_file(void **state)
 	memcpy(value + 8, before, sizeof(before) - 1);
 	memset(value + 8 + sizeof(before) - 1, 'x', FILLED);
 	memcpy(value + 8 + sizeof(before) - 1 + FILLED, after, sizeof(after) - 1);
-	snprintf(want, sizeof(want), "{\"key\":\"%s\",\"value\":\"%s\"}", base64(&a, key, sizeof(key) - 1), base64(&a, value, 8 + n));
+	snprintf(want, sizeof(want), "{\"key\":\"%s\",\"value\":\"%s\"}", base64(&a, key, sizeof(key) - 1),
+		base64(&a, value, 8 + n));
 	assert_int_equal(len, strlen(want));
 	assert_memory_equal(text, want, len);
 	free(text);
@@ -434,7 +465,11 @@ every_message_is_compressed(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		struct ml_ddl ddl = { .commit_ts = TS, .action = 3, .query = { "CREATE", 6 }, .db = { "shop", 4 }, .table = { "item", 4 } };
+		struct ml_ddl ddl = { .commit_ts = TS,
+			.action = 3,
+			.query = { "CREATE", 6 },
+			.db = { "shop", 4 },
+			.table = { "item", 4 } };
 		struct ml_err err = { 0 };
 		struct ml_msg m;
 		struct sample sm;
@@ -487,14 +522,20 @@ every_message_is_compressed(void **state)
 		size_t len, n = sizeof(back);
 
 		filler = FILLED;
-		assert_int_equal(encode(&sm, &ml_encoder_canal_json, 600, "\"large-message-handle-compression\":\"lz4\"", true, 1), ML_OK);
+		assert_int_equal(encode(&sm, &ml_encoder_canal_json, 600,
+					 "\"large-message-handle-compression\":\"lz4\"", true, 1),
+			ML_OK);
 		done(&sm);
-		assert_int_equal(encode(&sm, &ml_encoder_canal_json, 600, "\"large-message-handle-compression\":\"none\"", true, 1),
+		assert_int_equal(encode(&sm, &ml_encoder_canal_json, 600,
+					 "\"large-message-handle-compression\":\"none\"", true, 1),
 			ML_ErrMessageTooLarge);
 		done(&sm);
 		noise = true;
-		assert_int_equal(encode(&sm, &ml_encoder_canal_json, 700, CLAIM ",\"claim-check-raw-value\":true,"
-			"\"large-message-handle-compression\":\"snappy\"", true, 1), ML_OK);
+		assert_int_equal(encode(&sm, &ml_encoder_canal_json, 700,
+					 CLAIM ",\"claim-check-raw-value\":true,"
+					       "\"large-message-handle-compression\":\"snappy\"",
+					 true, 1),
+			ML_OK);
 		filler = 0;
 		noise = false;
 		text = claimed(&sm, name, &len);

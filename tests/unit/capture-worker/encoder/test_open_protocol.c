@@ -46,7 +46,9 @@ sample_open(struct sample *sm, size_t max_message_bytes, int n_rows)
 	for (int i = 0; i < n_rows; i++) {
 		struct ml_row *row = ml_batch_row(sm->b);
 
-		*row = (struct ml_row){ .schema = sm->s, .commit_ts = 445644800000000001, .op = i == 0 ? ML_OP_INSERT : ML_OP_DELETE };
+		*row = (struct ml_row){
+			.schema = sm->s, .commit_ts = 445644800000000001, .op = i == 0 ? ML_OP_INSERT : ML_OP_DELETE
+		};
 		if (i == 0)
 			row->after = sm->a;
 		else
@@ -114,7 +116,8 @@ run(const char *name, const char *query, const char *config)
 static void
 writes_what_was_recorded(void **state)
 {
-	static const char *const cases[] = { "num", "str", "time", "keys", "txn", "gen", "part", "ddl", "wide", "watermark" };
+	static const char *const cases[] = { "num", "str", "time", "keys", "txn", "gen", "part", "ddl", "wide",
+		"watermark" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -182,8 +185,15 @@ static void
 cuts_records_at_the_byte_limit(void **state)
 {
 	enum { FIRST = 36 + 8 + 16 + 65 + 124, BOTH = FIRST + 16 + 65 + 111 };
-	static const struct { size_t limit; uint32_t n_msgs; enum ml_code code; } rows[] = {
-		{ BOTH, 1, ML_OK }, { BOTH - 1, 2, ML_OK }, { FIRST, 2, ML_OK }, { FIRST - 1, 0, ML_ErrMessageTooLarge },
+	static const struct {
+		size_t limit;
+		uint32_t n_msgs;
+		enum ml_code code;
+	} rows[] = {
+		{ BOTH, 1, ML_OK },
+		{ BOTH - 1, 2, ML_OK },
+		{ FIRST, 2, ML_OK },
+		{ FIRST - 1, 0, ML_ErrMessageTooLarge },
 	};
 
 	(void)state;

@@ -13,17 +13,23 @@
 
 /* For answers that end the tries, however slow the machine is; and where only time does. */
 static const struct ml_schema_registry_times patient = {
-	.call_ms = 60000, .open_ms = 60000, .register_ms = 60000, .first_delay_ms = 10,
+	.call_ms = 60000,
+	.open_ms = 60000,
+	.register_ms = 60000,
+	.first_delay_ms = 10,
 };
 static const struct ml_schema_registry_times quick = {
-	.call_ms = 150, .open_ms = 700, .register_ms = 700, .first_delay_ms = 10,
+	.call_ms = 150,
+	.open_ms = 700,
+	.register_ms = 700,
+	.first_delay_ms = 10,
 };
 
 /* What the registry answers, one after another; the last one for good. */
 struct script {
 	struct fake_reply replies[6];
 	int n, at;
-	char method[8], path[256], head[4096], body[512];	/* of the last request */
+	char method[8], path[256], head[4096], body[512]; /* of the last request */
 };
 
 static void
@@ -50,13 +56,14 @@ asks_for_the_banner_first(void **state)
 {
 	static const struct {
 		struct fake_reply reply;
-		int want_rc, want_requests;	/* 0 requests: any number above one */
+		int want_rc, want_requests; /* 0 requests: any number above one */
 		const char *want_text;
 	} rows[] = {
 		{ { 200, "{}", 0 }, 0, 1, "" },
 		{ { 200, "{} ", 0 }, -1, 1, "does not answer as a schema registry" },
 		{ { 200, "<html>", 0 }, -1, 1, "does not answer as a schema registry" },
-		{ { 401, "{\"error_code\":401,\"message\":\"Un\\nauthorized\"}", 0 }, -1, 1, "HTTP status 401: Un authorized" },
+		{ { 401, "{\"error_code\":401,\"message\":\"Un\\nauthorized\"}", 0 }, -1, 1,
+			"HTTP status 401: Un authorized" },
 		{ { 404, "", 0 }, -1, 1, "HTTP status 404: " },
 		{ { 500, "no", 0 }, -1, 0, "HTTP status 500: no" },
 		{ { 304, "", 0 }, -1, 0, "HTTP status 304: " },
@@ -92,10 +99,10 @@ static void
 registers_until_the_answer_is_final(void **state)
 {
 	static const struct {
-		struct fake_reply replies[5];	/* behind the banner; status 0 ends them */
+		struct fake_reply replies[5]; /* behind the banner; status 0 ends them */
 		int want_rc;
 		uint32_t want_id;
-		int want_requests;	/* behind the banner; 0: more than one */
+		int want_requests; /* behind the banner; 0: more than one */
 		const char *want_text;
 	} rows[] = {
 		{ { { 200, "{\"id\":7}", 0 } }, 0, 7, 1, "" },
@@ -104,7 +111,9 @@ registers_until_the_answer_is_final(void **state)
 		/* Two workers, one subject: the other one was first. */
 		{ { { 409, OLD_BODY, 0 }, { 200, "{\"id\":9}", 0 } }, 0, 9, 2, "" },
 		{ { { 409, OLD_BODY, 0 } }, -1, 0, 0, "already exists" },
-		{ { { 409, "{\"error_code\":409,\"message\":\"Schema being registered is incompatible with an earlier schema\"}", 0 } },
+		{ { { 409,
+			  "{\"error_code\":409,\"message\":\"Schema being registered is incompatible with an earlier schema\"}",
+			  0 } },
 			-1, 0, 1, "HTTP status 409: Schema being registered is incompatible" },
 		{ { { 422, "{\"error_code\":42201,\"message\":\"Invalid schema\"}", 0 } }, -1, 0, 1, "Invalid schema" },
 		{ { { 401, "", 0 } }, -1, 0, 1, "HTTP status 401" },
@@ -171,8 +180,9 @@ sends_the_headers_of_the_reference_and_the_credentials(void **state)
 	assert_int_equal(ml_schema_registry_id(r, "s-value", "{}", 2, &id, &err), 0);
 	assert_string_equal(s.path, "/apis/v7/subjects/s-value/versions");
 	assert_non_null(strstr(s.head, "Authorization: Basic dXNAZXI6cDp3\r\n"));
-	assert_non_null(strstr(s.head, "Accept: application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json, "
-				       "application/json\r\n"));
+	assert_non_null(
+		strstr(s.head, "Accept: application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json, "
+			       "application/json\r\n"));
 	assert_non_null(strstr(s.head, "Content-Type: application/vnd.schemaregistry.v1+json\r\n"));
 	ml_schema_registry_close(r);
 	fake_stop(&f);

@@ -39,7 +39,8 @@ run(const char *name, bool avro, const char *config)
 	char file[64];
 
 	snprintf(file, sizeof(file), "simple/%s", name);
-	golden_run(&ml_encoder_simple, false, avro ? "encoding-format=avro" : "", config, avro ? show_avro : show_json, NULL, file, file);
+	golden_run(&ml_encoder_simple, false, avro ? "encoding-format=avro" : "", config, avro ? show_avro : show_json,
+		NULL, file, file);
 }
 
 /*
@@ -103,24 +104,24 @@ describes_tables_at_first_by_rows_and_by_time(void **state)
 		unsigned at_s;
 		int64_t table, rows;
 		bool want_first;
-		int64_t want_due;	/* 0: none */
+		int64_t want_due; /* 0: none */
 	} steps[] = {
 		{ 0, 1, 1, true, 0 },
 		{ 0, 2, 1, true, 0 },
 		{ 1, 1, 98, false, 0 },
-		{ 5, 0, 0, false, 0 },		/* 99 rows are too few */
-		{ 6, 1, 1, false, 0 },		/* the 100th; nobody looks before 10 s */
+		{ 5, 0, 0, false, 0 }, /* 99 rows are too few */
+		{ 6, 1, 1, false, 0 }, /* the 100th; nobody looks before 10 s */
 		{ 9, 0, 0, false, 0 },
 		{ 10, 0, 0, false, 1 },
-		{ 15, 1, 99, false, 0 },	/* counted from the last one on */
+		{ 15, 1, 99, false, 0 }, /* counted from the last one on */
 		{ 119, 0, 0, false, 0 },
-		{ 124, 0, 0, false, 2 },	/* 120 s after its first row, without another one */
+		{ 124, 0, 0, false, 2 }, /* 120 s after its first row, without another one */
 		{ 130, 0, 0, false, 1 },
 		{ 244, 0, 0, false, 2 },
 		{ 250, 0, 0, false, 1 },
-		{ 1700, 0, 0, false, -12 },	/* both */
+		{ 1700, 0, 0, false, -12 }, /* both */
 		{ 1750, 1, 1, false, 0 },
-		{ 1805, 2, 1, true, 0 },	/* its last row is 30 minutes ago: forgotten at 1,801 s */
+		{ 1805, 2, 1, true, 0 }, /* its last row is 30 minutes ago: forgotten at 1,801 s */
 		{ 1806, 1, 1, false, 0 },
 		{ 1830, 0, 0, false, 1 },
 	};
@@ -142,7 +143,9 @@ describes_tables_at_first_by_rows_and_by_time(void **state)
 		for (int64_t k = 0; k < steps[i].rows; k++)
 			assert_int_equal(sm_bootstrap_row(&bs, s[steps[i].table], NULL, now), steps[i].want_first);
 		sm_bootstraps_look(&bs, now, note_due, &due);
-		if (due.n != (steps[i].want_due == 0 ? 0 : steps[i].want_due == -12 ? 2 : 1) ||
+		if (due.n != (steps[i].want_due == 0            ? 0
+				     : steps[i].want_due == -12 ? 2
+								: 1) ||
 			(due.n == 1 && due.ids[0] != steps[i].want_due))
 			fail_msg("step %zu: %d due, first %lld", i, due.n, (long long)due.ids[0]);
 	}
@@ -201,7 +204,9 @@ hand_open(struct hand *h, const char *query, const char *config, size_t max)
 {
 	Ml__ChangefeedSpec spec = ML__CHANGEFEED_SPEC__INIT;
 	Ml__ServerConfig server = ML__SERVER_CONFIG__INIT;
-	struct ml_encoder_env env = { .spec = &spec, .config = &server, .max_message_bytes = max, .now_ms = hand_clock };
+	struct ml_encoder_env env = {
+		.spec = &spec, .config = &server, .max_message_bytes = max, .now_ms = hand_clock
+	};
 	struct ml_uri *uri;
 	char text[256];
 	int rc;
@@ -210,7 +215,7 @@ hand_open(struct hand *h, const char *query, const char *config, size_t max)
 	atomic_init(&h->topic.partitions, 3);
 	hand_now = T0;
 	spec.sink_config_json = (char *)(uintptr_t)config;
-	server.tz = (char *)(uintptr_t)"UTC";
+	server.tz = (char *)(uintptr_t) "UTC";
 	snprintf(text, sizeof(text), "kafka://127.0.0.1:9092/t?%s", query);
 	assert_int_equal(ml_uri_parse(&uri, text, &h->err), 0);
 	env.sink_uri = uri;
@@ -223,7 +228,8 @@ hand_open(struct hand *h, const char *query, const char *config, size_t max)
 	h->s->n_columns = 2;
 	h->s->columns = ml_arena_zalloc(&h->s->arena, 2 * sizeof(*h->s->columns));
 	h->s->columns[0] = (struct ml_column){ .name = { "id", 2 }, .type = ML_T_LONG, .flags = ML_F_BINARY };
-	h->s->columns[1] = (struct ml_column){ .name = { "v", 1 }, .type = ML_T_BLOB, .flags = ML_F_BINARY | ML_F_NULLABLE };
+	h->s->columns[1] =
+		(struct ml_column){ .name = { "v", 1 }, .type = ML_T_BLOB, .flags = ML_F_BINARY | ML_F_NULLABLE };
 	h->s->n_indexes = 1;
 	h->s->indexes = ml_arena_zalloc(&h->s->arena, sizeof(*h->s->indexes));
 	h->s->indexes[0] = (struct ml_index){ .primary = true, .unique = true, .n_cols = 1 };
@@ -255,7 +261,11 @@ hand_row(struct hand *h, unsigned at_s, size_t bytes)
 		h->image[0] = (struct ml_datum){ .kind = ML_D_I64, .i = 7 };
 		h->image[1] = (struct ml_datum){ .kind = ML_D_BYTES, .s = blob, .len = (uint32_t)bytes };
 		row = ml_batch_row(h->b);
-		*row = (struct ml_row){ .schema = h->s, .op = ML_OP_INSERT, .after = h->image, .topic = &h->topic, .partition = 2,
+		*row = (struct ml_row){ .schema = h->s,
+			.op = ML_OP_INSERT,
+			.after = h->image,
+			.topic = &h->topic,
+			.partition = 2,
 			.commit_ts = 6 };
 	}
 	h->err = (struct ml_err){ 0 };
@@ -305,7 +315,10 @@ sends_bootstraps_to_the_partitions_in_front_of_the_row(void **state)
 static void
 sends_bootstraps_as_the_settings_say(void **state)
 {
-	static const struct { const char *config; unsigned want_first, want_rows; } rows[] = {
+	static const struct {
+		const char *config;
+		unsigned want_first, want_rows;
+	} rows[] = {
 		{ "{\"send-bootstrap-to-all-partition\":false}", 2, 0 },
 		{ "{\"send-bootstrap-in-msg-count\":2}", 4, 3 },
 		{ "{\"send-bootstrap-in-msg-count\":0}", 1, 0 },
@@ -331,7 +344,8 @@ sends_bootstraps_as_the_settings_say(void **state)
 
 /* ---- sizes ---- */
 
-#define KEYS_ONLY "{\"send-bootstrap-in-msg-count\":0,\"kafka-config\":{\"large-message-handle\":{\"large-message-handle-option\":\"handle-key-only\"}}}"
+#define KEYS_ONLY                                                                                                      \
+	"{\"send-bootstrap-in-msg-count\":0,\"kafka-config\":{\"large-message-handle\":{\"large-message-handle-option\":\"handle-key-only\"}}}"
 #define NO_BOOTSTRAP "{\"send-bootstrap-in-msg-count\":0}"
 
 static void
@@ -375,7 +389,8 @@ reduces_large_rows_to_their_key(void **state)
 	assert_int_equal(hand_open(&h, "encoding-format=avro", KEYS_ONLY, 300), 0);
 	assert_int_equal(hand_row(&h, 0, 1000), 0);
 	/* no location, handleKeyOnly true, no checksum, one item id = 7, no old image */
-	assert_memory_equal(h.b->msgs[0].value + h.b->msgs[0].value_len - 13, "\0\x02\x01\0\x02\x02\x04id\x02\x0e\0\0", 13);
+	assert_memory_equal(
+		h.b->msgs[0].value + h.b->msgs[0].value_len - 13, "\0\x02\x01\0\x02\x02\x04id\x02\x0e\0\0", 13);
 	hand_close(&h);
 	assert_int_equal(hand_open(&h, "", KEYS_ONLY, 100), 0);
 	assert_int_equal(hand_row(&h, 0, 1000), -1);
@@ -394,8 +409,10 @@ leaves_large_rows_in_a_storage(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	snprintf(config, sizeof(config), "{\"send-bootstrap-in-msg-count\":0,\"kafka-config\":{\"large-message-handle\":{"
-		"\"large-message-handle-option\":\"claim-check\",\"claim-check-storage-uri\":\"file://%s\"}}}", dir);
+	snprintf(config, sizeof(config),
+		"{\"send-bootstrap-in-msg-count\":0,\"kafka-config\":{\"large-message-handle\":{"
+		"\"large-message-handle-option\":\"claim-check\",\"claim-check-storage-uri\":\"file://%s\"}}}",
+		dir);
 	assert_int_equal(hand_open(&h, "", config, 400), 0);
 	assert_int_equal(hand_row(&h, 0, 1000), 0);
 	snprintf(path, sizeof(path), "\"schemaVersion\":5,\"claimCheckLocation\":\"file://%s/", dir);
@@ -435,14 +452,19 @@ compresses_all_messages(void **state)
 
 	(void)state;
 	ml_arena_init(&a, 0);
-	assert_int_equal(hand_open(&h, "", "{\"send-bootstrap-to-all-partition\":false,\"kafka-config\":{\"large-message-handle\":{"
-		"\"large-message-handle-compression\":\"snappy\"}}}", 10000), 0);
+	assert_int_equal(
+		hand_open(&h, "",
+			"{\"send-bootstrap-to-all-partition\":false,\"kafka-config\":{\"large-message-handle\":{"
+			"\"large-message-handle-compression\":\"snappy\"}}}",
+			10000),
+		0);
 	assert_int_equal(hand_row(&h, 0, 1), 0);
 	assert_int_equal(h.b->n_msgs, 2);
 	expect_snappy(&h.b->msgs[0], "{\"version\":1,\"type\":\"BOOTSTRAP\",\"commitTs\":0,");
 	expect_snappy(&h.b->msgs[1], "{\"version\":1,\"database\":\"d\",\"table\":\"t\",");
 	assert_int_equal(h.e->ops->ddl(h.e, &ddl, &a, &m, &h.err), 1);
-	expect_snappy(&m, "{\"version\":1,\"type\":\"CREATE\",\"sql\":\"CREATE\",\"commitTs\":4,\"buildTs\":1700000000000}");
+	expect_snappy(
+		&m, "{\"version\":1,\"type\":\"CREATE\",\"sql\":\"CREATE\",\"commitTs\":4,\"buildTs\":1700000000000}");
 	assert_int_equal(h.e->ops->checkpoint(h.e, 8, &a, &m, &h.err), 1);
 	expect_snappy(&m, "{\"version\":1,\"type\":\"WATERMARK\",\"commitTs\":8,\"buildTs\":1700000000000}");
 	hand_close(&h);
@@ -452,7 +474,9 @@ compresses_all_messages(void **state)
 static void
 refuses_bad_settings(void **state)
 {
-	static const struct { const char *query, *config; } rows[] = {
+	static const struct {
+		const char *query, *config;
+	} rows[] = {
 		{ "encoding-format=xml", "" },
 		{ "", "{\"kafka-config\":{\"codec-config\":{\"encoding-format\":\"canal\"}}}" },
 		{ "", "{\"kafka-config\":{\"codec-config\":{\"encoding-format\":1}}}" },

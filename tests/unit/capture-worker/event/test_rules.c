@@ -94,7 +94,7 @@ the_last_rule_that_matches_decides(void **state)
 		{ { "a[\\]\\-x].*" }, "a-", "t", true, false },
 		{ { "a[\\]\\-x].*" }, "aw", "t", false, false },
 		{ { "a[[].*" }, "a[", "t", true, false },
-		{ { "?.*" }, "\xff", "t", true, false },	/* a bad byte is one character */
+		{ { "?.*" }, "\xff", "t", true, false }, /* a bad byte is one character */
 		{ { "??.*" }, "\xe4\xb8", "t", true, false },
 		/* RE2 in PCRE2: \s without \v, \v one character, hyphens behind sets. */
 		{ { "/^\\s$/.*" }, "\v", "t", false, false },
@@ -288,7 +288,7 @@ static bool
 glob(const char *p, const char *s, bool fold)
 {
 	size_t n = (unsigned char)*s >= 0x80 ? 2 : *s != '\0';
-	bool hit = false, not;
+	bool hit = false, not ;
 
 	switch (*p) {
 	case '\0':
@@ -299,7 +299,7 @@ glob(const char *p, const char *s, bool fold)
 		return n > 0 && glob(p + 1, s + n, fold);
 	case '[':
 		not = *++p == '!';
-		for (p += not; *p != ']'; p++) {
+		for (p += not ; *p != ']'; p++) {
 			unsigned char c = (unsigned char)*s, lo = (unsigned char)*p, hi = lo;
 
 			if (p[1] == '-' && p[2] != ']') {
@@ -307,22 +307,23 @@ glob(const char *p, const char *s, bool fold)
 				p += 2;
 			}
 			hit |= (c >= lo && c <= hi) || (fold && c >= 'A' && c <= 'Z' && c + 32 >= lo && c + 32 <= hi) ||
-				(fold && c >= 'a' && c <= 'z' && c - 32 >= lo && c - 32 <= hi);
+			       (fold && c >= 'a' && c <= 'z' && c - 32 >= lo && c - 32 <= hi);
 		}
-		return n > 0 && hit != not && glob(p + 1, s + n, fold);
+		return n > 0 && hit != not &&glob(p + 1, s + n, fold);
 	default:
 		if (*p == '\\')
 			p++;
 		if (n == 0 || !(*p == *s || (fold && (*p | 32) == (*s | 32) && (*s | 32) >= 'a' && (*s | 32) <= 'z')))
 			return false;
-		return glob(p + 1, s + 1, fold);	/* a letter of two bytes takes two turns */
+		return glob(p + 1, s + 1, fold); /* a letter of two bytes takes two turns */
 	}
 }
 
 static void
 random_globs_match_as_a_plain_matcher_says(void **state)
 {
-	static const char *const parts[] = { "a", "B", "c", "1", "_", "*", "?", "*", "[a-c]", "[!b]", "[1_]", "[!A-B]", "\\.", "\\*", "\xc3\xa9" };
+	static const char *const parts[] = { "a", "B", "c", "1", "_", "*", "?", "*", "[a-c]", "[!b]", "[1_]", "[!A-B]",
+		"\\.", "\\*", "\xc3\xa9" };
 	static const char *const chars[] = { "a", "b", "B", "c", "1", "_", ".", "*", "\xc3\xa9", "d" };
 	uint64_t seed = 20240506;
 	int hits = 0;
@@ -345,7 +346,8 @@ random_globs_match_as_a_plain_matcher_says(void **state)
 		want = glob(pattern, name, !sensitive);
 		got = ml_rules_match(r, "db", 2, name, strlen(name));
 		if (want != got)
-			fail_msg("%s on %s, case %s: wanted %d", pattern, name, sensitive ? "matters" : "does not matter", want);
+			fail_msg("%s on %s, case %s: wanted %d", pattern, name,
+				sensitive ? "matters" : "does not matter", want);
 		hits += want;
 		ml_rules_free(r);
 	}

@@ -24,7 +24,10 @@ expr_table(void)
 		const char *collation;
 		uint8_t kind;
 		const char *s;
-		union { int64_t i; double d; } v;
+		union {
+			int64_t i;
+			double d;
+		} v;
 	} cols[EXPR_COLUMNS] = {
 		{ "i", ML_T_LONG, ML_F_BINARY, -1, "binary", ML_D_I64, NULL, { .i = 42 } },
 		{ "neg", ML_T_LONGLONG, ML_F_BINARY, -1, "binary", ML_D_I64, NULL, { .i = -7 } },
@@ -52,7 +55,8 @@ expr_table(void)
 			"{\"a\": {\"b\": [1, 2.5, \"x\"]}, \"t\": true, \"n\": null, \"s\": \"q\\\"uote\"}", { 0 } },
 		{ "virt", ML_T_LONG, ML_F_BINARY | ML_F_GENERATED, -1, "binary", ML_D_ABSENT, NULL, { 0 } },
 	};
-	static struct ml_text en[] = { { "new", 3 }, { "Paid", 4 }, { "x", 1 } }, se[] = { { "a", 1 }, { "b", 1 }, { "c", 1 } };
+	static struct ml_text en[] = { { "new", 3 }, { "Paid", 4 }, { "x", 1 } },
+			      se[] = { { "a", 1 }, { "b", 1 }, { "c", 1 } };
 	struct ml_schema *s = ml_schema_new();
 
 	s->db = (struct ml_text){ "d", 1 };

@@ -98,9 +98,14 @@ left_out(const char *rules, const char *table, const struct change *c, struct ml
 	int rc;
 
 	image(before, c->id, c->name, c->age, c->gender);
-	image(after, c->new_id, c->new_name != NULL ? c->new_name : "", c->new_age, c->new_gender != NULL ? c->new_gender : "");
-	*ml_batch_row(b) = (struct ml_row){ .schema = s, .op = c->op, .before = c->op == ML_OP_INSERT ? NULL : before,
-		.after = c->op == ML_OP_DELETE ? NULL : c->op == ML_OP_INSERT ? before : after };
+	image(after, c->new_id, c->new_name != NULL ? c->new_name : "", c->new_age,
+		c->new_gender != NULL ? c->new_gender : "");
+	*ml_batch_row(b) = (struct ml_row){ .schema = s,
+		.op = c->op,
+		.before = c->op == ML_OP_INSERT ? NULL : before,
+		.after = c->op == ML_OP_DELETE   ? NULL
+			 : c->op == ML_OP_INSERT ? before
+						 : after };
 	b->n_changes = 1;
 	rc = ml_event_filter_rows(f, b, err);
 	if (rc == 0) {
@@ -113,9 +118,18 @@ left_out(const char *rules, const char *table, const struct change *c, struct ml
 	return rc;
 }
 
-#define INSERT(id, name, age, gender) { ML_OP_INSERT, id, name, age, gender, 0, NULL, 0, NULL }
-#define DELETE(id, name, age, gender) { ML_OP_DELETE, id, name, age, gender, 0, NULL, 0, NULL }
-#define UPDATE(...) { ML_OP_UPDATE, __VA_ARGS__ }
+#define INSERT(id, name, age, gender)                                                                                  \
+	{                                                                                                              \
+		ML_OP_INSERT, id, name, age, gender, 0, NULL, 0, NULL                                                  \
+	}
+#define DELETE(id, name, age, gender)                                                                                  \
+	{                                                                                                              \
+		ML_OP_DELETE, id, name, age, gender, 0, NULL, 0, NULL                                                  \
+	}
+#define UPDATE(...)                                                                                                    \
+	{                                                                                                              \
+		ML_OP_UPDATE, __VA_ARGS__                                                                              \
+	}
 
 static void
 rows_are_left_out_by_the_worked_examples(void **state)
@@ -123,7 +137,11 @@ rows_are_left_out_by_the_worked_examples(void **state)
 #define EITHER WORKER "\"ignore-insert-value-expr\":\"age >= 20 or gender = 'female'\"}"
 #define BOTH WORKER "\"ignore-update-old-value-expr\":\"gender='male'\",\"ignore-update-new-value-expr\":\"age > 28\"}"
 #define ONLY(columns) WORKER "\"ignore-update-only-columns\":[" columns "]}"
-	static const struct { const char *rules; struct change change; int want; } rows[] = {
+	static const struct {
+		const char *rules;
+		struct change change;
+		int want;
+	} rows[] = {
 		{ WORKER "\"ignore-event\":[\"insert\"]}", INSERT(1, "A", 1, "x"), 1 },
 		{ WORKER "\"ignore-event\":[\"insert\"]}", DELETE(1, "A", 1, "x"), 0 },
 		{ WORKER "\"ignore-event\":[\"update\",\"delete\"]}", INSERT(1, "A", 1, "x"), 0 },
@@ -150,16 +168,18 @@ rows_are_left_out_by_the_worked_examples(void **state)
 		{ BOTH, UPDATE(1, "A", 20, "male", 1, "A", 21, "male"), 1 },
 		{ BOTH, UPDATE(1, "A", 20, "female", 1, "A", 30, "female"), 1 },
 		{ BOTH, UPDATE(1, "A", 20, "female", 1, "A", 21, "female"), 0 },
-		{ BOTH, UPDATE(1, "A", 20, "MALE ", 1, "A", 21, "female"), 1 },	/* the column's collation */
+		{ BOTH, UPDATE(1, "A", 20, "MALE ", 1, "A", 21, "female"), 1 }, /* the column's collation */
 		/* Rules are OR-ed. */
-		{ WORKER "\"ignore-insert-value-expr\":\"age = 1\"}," WORKER "\"ignore-insert-value-expr\":\"age = 2\"}", INSERT(1, "A", 2, "x"), 1 },
+		{ WORKER "\"ignore-insert-value-expr\":\"age = 1\"}," WORKER
+			 "\"ignore-insert-value-expr\":\"age = 2\"}",
+			INSERT(1, "A", 2, "x"), 1 },
 		/* UPDATEs of nothing but the listed columns. */
 		{ ONLY("\"age\",\"NAME\",\"none\""), UPDATE(1, "A", 1, "x", 1, "B", 2, "x"), 1 },
 		{ ONLY("\"age\""), UPDATE(1, "A", 1, "x", 1, "B", 2, "x"), 0 },
 		{ ONLY("\"age\""), UPDATE(1, "A", 1, "x", 1, "A", NO_AGE, "x"), 1 },
-		{ ONLY("\"id\",\"age\""), UPDATE(1, "A", 1, "x", 2, "A", 1, "x"), 0 },	/* a key */
+		{ ONLY("\"id\",\"age\""), UPDATE(1, "A", 1, "x", 2, "A", 1, "x"), 0 }, /* a key */
 		{ ONLY("\"none\""), UPDATE(1, "A", 1, "x", 1, "A", 2, "x"), 0 },
-		{ ONLY("\"gender\""), UPDATE(1, "A", 1, "x", 1, "A", 1, "X"), 1 },	/* bytes differ */
+		{ ONLY("\"gender\""), UPDATE(1, "A", 1, "x", 1, "A", 1, "X"), 1 }, /* bytes differ */
 		{ ONLY("\"age\""), UPDATE(1, "A", 1, "x", 1, "A", 1, "X"), 0 },
 		{ ONLY("\"age\""), INSERT(1, "A", 1, "x"), 0 },
 		{ ONLY("\"age\""), DELETE(1, "A", 1, "x"), 0 },
@@ -189,7 +209,8 @@ rows_that_stay_keep_their_order(void **state)
 	(void)state;
 	for (int i = 0; i < 100; i++) {
 		image(images[i], i, "x", i, "y");
-		*ml_batch_row(b) = (struct ml_row){ .schema = i % 10 == 0 ? other : s, .op = ML_OP_INSERT, .after = images[i] };
+		*ml_batch_row(b) =
+			(struct ml_row){ .schema = i % 10 == 0 ? other : s, .op = ML_OP_INSERT, .after = images[i] };
 	}
 	b->n_changes = 100;
 	assert_int_equal(ml_event_filter_rows(f, b, &err), 0);
@@ -222,13 +243,23 @@ a_column_that_is_gone_is_an_error(void **state)
 	ml_event_filter_free(f);
 }
 
-#define T(x) { (x), sizeof(x) - 1 }
+#define T(x)                                                                                                           \
+	{                                                                                                              \
+		(x), sizeof(x) - 1                                                                                     \
+	}
 
 static void
 ddls_are_left_out_by_name_and_text(void **state)
 {
-#define DDL(n, d, t, q) { .action = n, .db = T(d), .table = T(t), .query = T(q) }
-	static const struct { const char *rules; struct ml_ddl ddl; bool want; } rows[] = {
+#define DDL(n, d, t, q)                                                                                                \
+	{                                                                                                              \
+		.action = n, .db = T(d), .table = T(t), .query = T(q)                                                  \
+	}
+	static const struct {
+		const char *rules;
+		struct ml_ddl ddl;
+		bool want;
+	} rows[] = {
 		{ WORKER "\"ignore-event\":[\"alter table\"]}", DDL(5, "test", "worker", "ADD COLUMN c INT"), true },
 		{ WORKER "\"ignore-event\":[\"alter table\"]}", DDL(11, "test", "worker", "TRUNCATE TABLE"), false },
 		{ WORKER "\"ignore-event\":[\"alter table\"]}", DDL(9, "test", "worker", "x"), false },
@@ -238,19 +269,35 @@ ddls_are_left_out_by_name_and_text(void **state)
 		{ WORKER "\"ignore-event\":[\"create index\"]}", DDL(7, "test", "worker", "x"), true },
 		{ WORKER "\"ignore-event\":[\"create index\"]}", DDL(7, "test", "other", "x"), false },
 		{ WORKER "\"ignore-event\":[\"all dml\"]}", DDL(5, "test", "worker", "x"), false },
-		{ "{\"matcher\":[\"test.*\"],\"ignore-event\":[\"all ddl\"]}", DDL(1, "test", "", "CREATE DATABASE test"), true },
+		{ "{\"matcher\":[\"test.*\"],\"ignore-event\":[\"all ddl\"]}",
+			DDL(1, "test", "", "CREATE DATABASE test"), true },
 		{ WORKER "\"ignore-event\":[\"drop table\"]}", DDL(2, "test", "", "DROP DATABASE test"), false },
 		{ WORKER "\"ignore-event\":[\"drop database\"]}", DDL(2, "test", "", "DROP DATABASE test"), true },
 		{ WORKER "\"ignore-event\":[\"drop schema\"]}", DDL(2, "other", "", "DROP DATABASE other"), false },
 		{ WORKER "\"ignore-sql\":[\"^drop\"]}", DDL(2, "test", "", "DROP DATABASE test"), true },
-		{ WORKER "\"ignore-sql\":[\"^drop\"]}", DDL(5, "test", "worker", "ALTER TABLE worker DROP COLUMN x"), false },
-		{ WORKER "\"ignore-sql\":[\"add column\"]}", DDL(5, "test", "worker", "ALTER TABLE `test`.`worker` ADD COLUMN `c` INT"), true },
-		{ WORKER "\"ignore-sql\":[\"nothing\",\"c. int\"]}", DDL(5, "test", "worker", "ALTER TABLE t ADD COLUMN `c` INT"), true },
+		{ WORKER "\"ignore-sql\":[\"^drop\"]}", DDL(5, "test", "worker", "ALTER TABLE worker DROP COLUMN x"),
+			false },
+		{ WORKER "\"ignore-sql\":[\"add column\"]}",
+			DDL(5, "test", "worker", "ALTER TABLE `test`.`worker` ADD COLUMN `c` INT"), true },
+		{ WORKER "\"ignore-sql\":[\"nothing\",\"c. int\"]}",
+			DDL(5, "test", "worker", "ALTER TABLE t ADD COLUMN `c` INT"), true },
 		/* A rename goes by its old name. */
 		{ WORKER "\"ignore-event\":[\"rename table\"]}",
-			{ .action = 14, .db = T("test"), .table = T("new"), .pre_db = T("test"), .pre_table = T("worker"), .query = T("x") }, true },
+			{ .action = 14,
+				.db = T("test"),
+				.table = T("new"),
+				.pre_db = T("test"),
+				.pre_table = T("worker"),
+				.query = T("x") },
+			true },
 		{ WORKER "\"ignore-event\":[\"rename table\"]}",
-			{ .action = 14, .db = T("test"), .table = T("worker"), .pre_db = T("test"), .pre_table = T("old"), .query = T("x") }, false },
+			{ .action = 14,
+				.db = T("test"),
+				.table = T("worker"),
+				.pre_db = T("test"),
+				.pre_table = T("old"),
+				.query = T("x") },
+			false },
 	};
 
 	(void)state;
@@ -267,14 +314,15 @@ ddls_are_left_out_by_name_and_text(void **state)
 static void
 every_name_of_the_list_is_known(void **state)
 {
-	static const char *const names[] = { "all dml", "all ddl", "insert", "update", "delete", "alter table", "create schema",
-		"create database", "drop schema", "drop database", "modify schema charset and collate", "create table", "drop table",
-		"truncate table", "rename table", "recover table", "modify table comment", "modify table charset and collate",
-		"create view", "drop view", "add table partition", "drop table partition", "truncate table partition",
-		"exchange table partition", "reorganize table partition", "alter table partitioning", "remove table partitioning",
-		"add column", "drop column", "modify column", "set default value", "rebase auto id", "add primary key",
-		"drop primary key", "create index", "drop index", "rename index", "alter index visibility", "alter ttl info",
-		"alter ttl remove", "multi schema change", "add foreign key", "drop foreign key" };
+	static const char *const names[] = { "all dml", "all ddl", "insert", "update", "delete", "alter table",
+		"create schema", "create database", "drop schema", "drop database", "modify schema charset and collate",
+		"create table", "drop table", "truncate table", "rename table", "recover table", "modify table comment",
+		"modify table charset and collate", "create view", "drop view", "add table partition",
+		"drop table partition", "truncate table partition", "exchange table partition",
+		"reorganize table partition", "alter table partitioning", "remove table partitioning", "add column",
+		"drop column", "modify column", "set default value", "rebase auto id", "add primary key",
+		"drop primary key", "create index", "drop index", "rename index", "alter index visibility",
+		"alter ttl info", "alter ttl remove", "multi schema change", "add foreign key", "drop foreign key" };
 	static const char *const others[] = { "Insert", "all", "", "insert ", "exchange partition", "truncate" };
 	struct ml_event_set set = { 0 };
 
@@ -288,11 +336,17 @@ every_name_of_the_list_is_known(void **state)
 static void
 mistakes_are_found_when_it_is_made(void **state)
 {
-	static const struct { const char *rules; enum ml_code code; const char *text; } rows[] = {
-		{ "{\"ignore-event\":[\"Insert\"]}", ML_ErrInvalidIgnoreEventType, "invalid ignore event type: 'Insert'" },
+	static const struct {
+		const char *rules;
+		enum ml_code code;
+		const char *text;
+	} rows[] = {
+		{ "{\"ignore-event\":[\"Insert\"]}", ML_ErrInvalidIgnoreEventType,
+			"invalid ignore event type: 'Insert'" },
 		{ "{\"matcher\":[\"a\"]}", ML_ErrFilterRuleInvalid, "wrong table pattern" },
 		{ "{\"matcher\":[\"@/etc/passwd\"]}", ML_ErrFilterRuleInvalid, "not allowed here" },
-		{ "{\"ignore-sql\":[\"^drop\",\"(\"]}", ML_ErrFilterRuleInvalid, "filter rule is invalid [(]: invalid pattern" },
+		{ "{\"ignore-sql\":[\"^drop\",\"(\"]}", ML_ErrFilterRuleInvalid,
+			"filter rule is invalid [(]: invalid pattern" },
 		{ "{\"ignore-sql\":[\"(?!x)\"]}", ML_ErrFilterRuleInvalid, "invalid pattern" },
 		{ "{\"ignore-delete-value-expr\":\"a >\"}", ML_ErrInvalidFilterExpression, "syntax error in: 'a >'" },
 	};
@@ -329,7 +383,9 @@ matchers_follow_the_case_setting(void **state)
 
 	(void)state;
 	for (int sensitive = 0; sensitive < 2; sensitive++) {
-		assert_int_equal(make(&f, "{\"matcher\":[\"Test.Worker\"],\"ignore-event\":[\"add column\"]}", sensitive, &err), 0);
+		assert_int_equal(
+			make(&f, "{\"matcher\":[\"Test.Worker\"],\"ignore-event\":[\"add column\"]}", sensitive, &err),
+			0);
 		assert_int_equal(ml_event_filter_ddl(f, &ddl), !sensitive);
 		ml_event_filter_free(f);
 	}

@@ -26,7 +26,8 @@ value_of(const char *text, struct ml_buf *out)
 	struct ml_value v;
 
 	ml_buf_clear(out);
-	if (ml_parse_expr(&p, text, &err) < 0 || ml_expr_new(&e, p, table, utc, &err) < 0 || ml_expr_value(e, expr_row, &v, &err) < 0) {
+	if (ml_parse_expr(&p, text, &err) < 0 || ml_expr_new(&e, p, table, utc, &err) < 0 ||
+		ml_expr_value(e, expr_row, &v, &err) < 0) {
 		ml_buf_printf(out, "%s %s", ml_code_name(err.code), err.text);
 	} else {
 		ml_buf_printf(out, "%s\t", kinds[v.kind]);
@@ -67,7 +68,9 @@ values_are_those_of_mariadb(void **state)
 static void
 values_beyond_mariadbs(void **state)
 {
-	static const struct { const char *text, *want; } rows[] = {
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
 		/* TiDB's -> and ->> */
 		{ "j->'$.a.b[2]' = 'x'", "int\t1" },
 		{ "j->>'$.s'", "text\tq\"uote" },
@@ -106,7 +109,9 @@ static void
 mistakes_are_found_and_named(void **state)
 {
 #define SYNTAX "CDC:ErrInvalidFilterExpression invalid filter expressions. There is a syntax error in: '"
-	static const struct { const char *text, *want; } rows[] = {
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
 		{ "", SYNTAX "': the expression ends too early" },
 		{ "i =", "the expression ends too early" },
 		{ "i = 1 2", "syntax error near '2'" },
@@ -149,12 +154,14 @@ mistakes_are_found_and_named(void **state)
 		{ "9223372036854775807 + 1 > i", SYNTAX "9223372036854775807 + 1 > i': BIGINT value is out of range" },
 		{ "j->'a.b' = 1", "an invalid JSON path" },
 		{ "virt = 1", "column virt is virtual" },
-		{ "age > 5", "CDC:ErrExpressionColumnNotFound invalid filter expression(s). Cannot find column 'age' from table 'd.t' in: age > 5" },
+		{ "age > 5",
+			"CDC:ErrExpressionColumnNotFound invalid filter expression(s). Cannot find column 'age' from table 'd.t' in: age > 5" },
 		{ "x.i = 1", "CDC:ErrExpressionColumnNotFound" },
 		{ "x.t.i = 1", "CDC:ErrExpressionColumnNotFound" },
 		{ "i.t = 1", "CDC:ErrExpressionColumnNotFound" },
 		/* While running. */
-		{ "9223372036854775807 + i > 0", "CDC:ErrFailedToFilterDML failed to filter dml event: BIGINT value is out of range in" },
+		{ "9223372036854775807 + i > 0",
+			"CDC:ErrFailedToFilterDML failed to filter dml event: BIGINT value is out of range in" },
 		{ "u + i > 0", "BIGINT UNSIGNED value is out of range" },
 		{ "ABS(-9223372036854775807 - one) > 0", "BIGINT value is out of range" },
 		{ "JSON_EXTRACT(s, '$') = 1", "Invalid JSON text" },

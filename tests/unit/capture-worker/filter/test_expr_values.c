@@ -35,15 +35,30 @@ dec(const char *s)
 static void
 decimals_are_read_and_printed(void **state)
 {
-	static const struct { const char *in, *out; size_t used; } rows[] = {
-		{ "0", "0", 1 }, { "-0", "0", 2 }, { "12.50", "12.50", 5 }, { "-.5x", "-0.5", 3 }, { "+7.", "7", 3 }, { "  1", "1", 3 },
-		{ "1e3", "1000", 3 }, { "1.5e-3", "0.0015", 6 }, { "12e", "12", 2 }, { "1e-100", "0.000000000000000000000000000000", 6 },
-		{ "0.00", "0.00", 4 }, { "000123", "123", 6 }, { "1000000000", "1000000000", 10 }, { "1.000000000", "1.000000000", 11 },
+	static const struct {
+		const char *in, *out;
+		size_t used;
+	} rows[] = {
+		{ "0", "0", 1 },
+		{ "-0", "0", 2 },
+		{ "12.50", "12.50", 5 },
+		{ "-.5x", "-0.5", 3 },
+		{ "+7.", "7", 3 },
+		{ "  1", "1", 3 },
+		{ "1e3", "1000", 3 },
+		{ "1.5e-3", "0.0015", 6 },
+		{ "12e", "12", 2 },
+		{ "1e-100", "0.000000000000000000000000000000", 6 },
+		{ "0.00", "0.00", 4 },
+		{ "000123", "123", 6 },
+		{ "1000000000", "1000000000", 10 },
+		{ "1.000000000", "1.000000000", 11 },
 		{ "0.1234567890123456789012345678901", "0.123456789012345678901234567890", 33 },
 		{ "0.1234567890123456789012345678905", "0.123456789012345678901234567891", 33 },
 		{ "99999999999999999999999999999999999999999999999999999999999999999999999999999999999",
 			"999999999999999999999999999999999999999999999999999999999999999999999999999999999", 83 },
-		{ "1e999999999", "999999999999999999999999999999999999999999999999999999999999999999999999999999999", 11 },
+		{ "1e999999999", "999999999999999999999999999999999999999999999999999999999999999999999999999999999",
+			11 },
 	};
 	struct ml_dec d;
 
@@ -116,13 +131,29 @@ decimals_calculate_as_integers_do(void **state)
 static void
 decimals_round_and_convert(void **state)
 {
-	static const struct { const char *in; int scale; enum ml_dec_mode mode; const char *out; } rows[] = {
-		{ "2.5", 0, ML_DEC_HALF_UP, "3" }, { "-2.5", 0, ML_DEC_HALF_UP, "-3" }, { "2.49", 0, ML_DEC_HALF_UP, "2" },
-		{ "0.05", 1, ML_DEC_HALF_UP, "0.1" }, { "0.05", 0, ML_DEC_HALF_UP, "0" }, { "149", -2, ML_DEC_HALF_UP, "100" },
-		{ "150", -2, ML_DEC_HALF_UP, "200" }, { "5", -1, ML_DEC_HALF_UP, "10" }, { "4", -2, ML_DEC_HALF_UP, "0" },
-		{ "1.23", 4, ML_DEC_HALF_UP, "1.2300" }, { "9.99", 1, ML_DEC_HALF_UP, "10.0" },
-		{ "1.99", 0, ML_DEC_TRUNCATE, "1" }, { "-1.01", 0, ML_DEC_FLOOR, "-2" }, { "-1.99", 0, ML_DEC_CEILING, "-1" },
-		{ "1.01", 0, ML_DEC_CEILING, "2" }, { "1.00", 0, ML_DEC_CEILING, "1" }, { "-0.000001", 0, ML_DEC_FLOOR, "-1" },
+	static const struct {
+		const char *in;
+		int scale;
+		enum ml_dec_mode mode;
+		const char *out;
+	} rows[] = {
+		{ "2.5", 0, ML_DEC_HALF_UP, "3" },
+		{ "-2.5", 0, ML_DEC_HALF_UP, "-3" },
+		{ "2.49", 0, ML_DEC_HALF_UP, "2" },
+		{ "0.05", 1, ML_DEC_HALF_UP, "0.1" },
+		{ "0.05", 0, ML_DEC_HALF_UP, "0" },
+		{ "149", -2, ML_DEC_HALF_UP, "100" },
+		{ "150", -2, ML_DEC_HALF_UP, "200" },
+		{ "5", -1, ML_DEC_HALF_UP, "10" },
+		{ "4", -2, ML_DEC_HALF_UP, "0" },
+		{ "1.23", 4, ML_DEC_HALF_UP, "1.2300" },
+		{ "9.99", 1, ML_DEC_HALF_UP, "10.0" },
+		{ "1.99", 0, ML_DEC_TRUNCATE, "1" },
+		{ "-1.01", 0, ML_DEC_FLOOR, "-2" },
+		{ "-1.99", 0, ML_DEC_CEILING, "-1" },
+		{ "1.01", 0, ML_DEC_CEILING, "2" },
+		{ "1.00", 0, ML_DEC_CEILING, "1" },
+		{ "-0.000001", 0, ML_DEC_FLOOR, "-1" },
 		{ "999999999.9999999999", 0, ML_DEC_HALF_UP, "1000000000" },
 	};
 	struct ml_dec d;
@@ -153,16 +184,33 @@ decimals_round_and_convert(void **state)
 static void
 moments_are_read(void **state)
 {
-	static const struct { const char *in, *out; } rows[] = {
-		{ "2024-05-06", "2024-05-06 00:00:00.000000" }, { "2024-5-6 7:8:9", "2024-05-06 07:08:09.000000" },
-		{ "2024/05/06T07.08.09.5", "2024-05-06 07:08:09.500000" }, { "20240506", "2024-05-06 00:00:00.000000" },
-		{ "20240506070809.25", "2024-05-06 07:08:09.250000" }, { "240506", "2024-05-06 00:00:00.000000" },
-		{ "700101", "1970-01-01 00:00:00.000000" }, { " 2024-05-06 ", "2024-05-06 00:00:00.000000" },
-		{ "2024-12-31 23:59:59.9999995", "2025-01-01 00:00:00.000000" }, { "0000-00-00", "0000-00-00 00:00:00.000000" },
-		{ "2024-00-00", "2024-00-00 00:00:00.000000" }, { "2024-02-29 23", "2024-02-29 23:00:00.000000" },
-		{ "2023-02-29", NULL }, { "2024-13-01", NULL }, { "2024-04-31", NULL }, { "2024-05-06 24:00:00", NULL },
-		{ "2024-05", NULL }, { "", NULL }, { "x", NULL }, { "2024-05-06x", NULL }, { "2024-05-06 07:08:09 x", NULL },
-		{ "123456789012345", NULL }, { "2024-05-06 07:60:00", NULL }, { "-2024-05-06", NULL },
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{ "2024-05-06", "2024-05-06 00:00:00.000000" },
+		{ "2024-5-6 7:8:9", "2024-05-06 07:08:09.000000" },
+		{ "2024/05/06T07.08.09.5", "2024-05-06 07:08:09.500000" },
+		{ "20240506", "2024-05-06 00:00:00.000000" },
+		{ "20240506070809.25", "2024-05-06 07:08:09.250000" },
+		{ "240506", "2024-05-06 00:00:00.000000" },
+		{ "700101", "1970-01-01 00:00:00.000000" },
+		{ " 2024-05-06 ", "2024-05-06 00:00:00.000000" },
+		{ "2024-12-31 23:59:59.9999995", "2025-01-01 00:00:00.000000" },
+		{ "0000-00-00", "0000-00-00 00:00:00.000000" },
+		{ "2024-00-00", "2024-00-00 00:00:00.000000" },
+		{ "2024-02-29 23", "2024-02-29 23:00:00.000000" },
+		{ "2023-02-29", NULL },
+		{ "2024-13-01", NULL },
+		{ "2024-04-31", NULL },
+		{ "2024-05-06 24:00:00", NULL },
+		{ "2024-05", NULL },
+		{ "", NULL },
+		{ "x", NULL },
+		{ "2024-05-06x", NULL },
+		{ "2024-05-06 07:08:09 x", NULL },
+		{ "123456789012345", NULL },
+		{ "2024-05-06 07:60:00", NULL },
+		{ "-2024-05-06", NULL },
 	};
 	char buf[ML_WHEN_TEXT_MAX + 1];
 	bool has_time;
@@ -187,11 +235,24 @@ moments_are_read(void **state)
 static void
 times_are_read(void **state)
 {
-	static const struct { const char *in, *out; } rows[] = {
-		{ "12:34:56", "12:34:56.000000" }, { "-838:59:58.5", "-838:59:58.500000" }, { "12:34", "12:34:00.000000" },
-		{ "123456", "12:34:56.000000" }, { "56", "00:00:56.000000" }, { "1 2:3:4", "26:03:04.000000" }, { "1 2", "26:00:00.000000" },
-		{ "2024-05-06 07:08:09", "07:08:09.000000" }, { "838:59:59.999999", "838:59:59.999999" },
-		{ "839:00:00", NULL }, { "12:60:00", NULL }, { "12:34:56x", NULL }, { "", NULL }, { "a", NULL }, { "1:2:3:4", NULL },
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{ "12:34:56", "12:34:56.000000" },
+		{ "-838:59:58.5", "-838:59:58.500000" },
+		{ "12:34", "12:34:00.000000" },
+		{ "123456", "12:34:56.000000" },
+		{ "56", "00:00:56.000000" },
+		{ "1 2:3:4", "26:03:04.000000" },
+		{ "1 2", "26:00:00.000000" },
+		{ "2024-05-06 07:08:09", "07:08:09.000000" },
+		{ "838:59:59.999999", "838:59:59.999999" },
+		{ "839:00:00", NULL },
+		{ "12:60:00", NULL },
+		{ "12:34:56x", NULL },
+		{ "", NULL },
+		{ "a", NULL },
+		{ "1:2:3:4", NULL },
 		{ "2024-13-06 07:08:09", NULL },
 	};
 	char buf[ML_WHEN_TEXT_MAX + 1];
@@ -238,27 +299,51 @@ days_come_one_after_the_other(void **state)
 			}
 	}
 	t = (struct ml_when){ .year = 2026, .month = 11, .day = 25 };
-	assert_int_equal(ml_weekday(&t), 2);	/* a Wednesday */
+	assert_int_equal(ml_weekday(&t), 2); /* a Wednesday */
 }
 
 /* Orders and equalities as MariaDB 10.11 has them. */
 static void
 texts_compare_by_their_collation(void **state)
 {
-	static const struct { const char *collation, *a, *b; int want; } rows[] = {
-		{ "binary", "a", "A", 1 }, { "binary", "a", "a ", -1 }, { "", "a", "a", 0 },
-		{ "utf8mb4_bin", "a", "A", 1 }, { "utf8mb4_bin", "a", "a  ", 0 }, { "utf8mb4_bin", "a", "a\t", 1 },
-		{ "utf8mb4_nopad_bin", "a", "a  ", -1 }, { "latin1_general_cs", "a", "A", 1 },
-		{ "utf8mb4_general_ci", "hello", "HELLO  ", 0 }, { "utf8mb4_general_ci", "é", "E", 0 }, { "utf8mb4_general_ci", "ß", "s", 0 },
-		{ "utf8mb4_general_ci", "ß", "ss", -1 }, { "utf8mb4_general_ci", "ё", "Е", 0 }, { "utf8mb4_general_ci", "й", "И", 1 },
-		{ "utf8mb4_general_ci", "a", "b", -1 }, { "utf8mb4_general_ci", "_", "a", 1 }, { "utf8mb4_general_ci", "😀", "😁", 0 },
+	static const struct {
+		const char *collation, *a, *b;
+		int want;
+	} rows[] = {
+		{ "binary", "a", "A", 1 },
+		{ "binary", "a", "a ", -1 },
+		{ "", "a", "a", 0 },
+		{ "utf8mb4_bin", "a", "A", 1 },
+		{ "utf8mb4_bin", "a", "a  ", 0 },
+		{ "utf8mb4_bin", "a", "a\t", 1 },
+		{ "utf8mb4_nopad_bin", "a", "a  ", -1 },
+		{ "latin1_general_cs", "a", "A", 1 },
+		{ "utf8mb4_general_ci", "hello", "HELLO  ", 0 },
+		{ "utf8mb4_general_ci", "é", "E", 0 },
+		{ "utf8mb4_general_ci", "ß", "s", 0 },
+		{ "utf8mb4_general_ci", "ß", "ss", -1 },
+		{ "utf8mb4_general_ci", "ё", "Е", 0 },
+		{ "utf8mb4_general_ci", "й", "И", 1 },
+		{ "utf8mb4_general_ci", "a", "b", -1 },
+		{ "utf8mb4_general_ci", "_", "a", 1 },
+		{ "utf8mb4_general_ci", "😀", "😁", 0 },
 		{ "utf8mb4_general_nopad_ci", "a", "a ", -1 },
-		{ "utf8mb4_unicode_ci", "ß", "ss", 0 }, { "utf8mb4_unicode_ci", "Straße", "STRASSE", 0 }, { "utf8mb4_unicode_ci", "é", "e", 0 },
-		{ "utf8mb4_unicode_ci", "_", "a", -1 }, { "utf8mb4_unicode_ci", "z", "Ω", -1 }, { "utf8mb4_unicode_ci", "Ω", "ω", 0 },
-		{ "utf8mb4_unicode_ci", "я", "漢", -1 }, { "utf8mb4_unicode_ci", "æ", "ae", 1 }, { "utf8mb4_unicode_ci", "a", "a ", 0 },
-		{ "utf8mb4_0900_ai_ci", "a", "a ", -1 }, { "utf8mb4_uca1400_ai_ci", "É", "e", 0 },
-		{ "latin1_swedish_ci", "ü", "Y", 0 }, { "latin1_swedish_ci", "å", "z", 1 }, { "latin1_swedish_ci", "ä", "a", 1 },
-		{ "latin1_swedish_ci", "é", "E", 0 }, { "latin1_swedish_ci", "å", "ä", -1 },
+		{ "utf8mb4_unicode_ci", "ß", "ss", 0 },
+		{ "utf8mb4_unicode_ci", "Straße", "STRASSE", 0 },
+		{ "utf8mb4_unicode_ci", "é", "e", 0 },
+		{ "utf8mb4_unicode_ci", "_", "a", -1 },
+		{ "utf8mb4_unicode_ci", "z", "Ω", -1 },
+		{ "utf8mb4_unicode_ci", "Ω", "ω", 0 },
+		{ "utf8mb4_unicode_ci", "я", "漢", -1 },
+		{ "utf8mb4_unicode_ci", "æ", "ae", 1 },
+		{ "utf8mb4_unicode_ci", "a", "a ", 0 },
+		{ "utf8mb4_0900_ai_ci", "a", "a ", -1 },
+		{ "utf8mb4_uca1400_ai_ci", "É", "e", 0 },
+		{ "latin1_swedish_ci", "ü", "Y", 0 },
+		{ "latin1_swedish_ci", "å", "z", 1 },
+		{ "latin1_swedish_ci", "ä", "a", 1 },
+		{ "latin1_swedish_ci", "é", "E", 0 },
+		{ "latin1_swedish_ci", "å", "ä", -1 },
 	};
 
 	(void)state;
@@ -275,20 +360,33 @@ texts_compare_by_their_collation(void **state)
 static void
 patterns_match_by_character(void **state)
 {
-	static const struct { const char *collation, *s, *p; bool want; } rows[] = {
-		{ "utf8mb4_general_ci", "été", "E_E", true }, { "utf8mb4_bin", "été", "E_E", false }, { "binary", "\xc3\xa9", "_", false },
-		{ "utf8mb4_bin", "\xc3\xa9", "_", true }, { "utf8mb4_bin", "", "%", true }, { "utf8mb4_bin", "", "_", false },
-		{ "utf8mb4_bin", "aXbXc", "a%b%c", true }, { "utf8mb4_bin", "aaab", "a%ab", true }, { "utf8mb4_bin", "aab", "%aaab", false },
-		{ "utf8mb4_bin", "a%", "a\\%", true }, { "utf8mb4_bin", "ab", "a\\%", false }, { "utf8mb4_bin", "a\\", "a\\", true },
-		{ "utf8mb4_bin", "a", "a%%%%", true }, { "utf8mb4_bin", "a ", "a", false }, { "utf8mb4_bin", "\xff", "_", true },
+	static const struct {
+		const char *collation, *s, *p;
+		bool want;
+	} rows[] = {
+		{ "utf8mb4_general_ci", "été", "E_E", true },
+		{ "utf8mb4_bin", "été", "E_E", false },
+		{ "binary", "\xc3\xa9", "_", false },
+		{ "utf8mb4_bin", "\xc3\xa9", "_", true },
+		{ "utf8mb4_bin", "", "%", true },
+		{ "utf8mb4_bin", "", "_", false },
+		{ "utf8mb4_bin", "aXbXc", "a%b%c", true },
+		{ "utf8mb4_bin", "aaab", "a%ab", true },
+		{ "utf8mb4_bin", "aab", "%aaab", false },
+		{ "utf8mb4_bin", "a%", "a\\%", true },
+		{ "utf8mb4_bin", "ab", "a\\%", false },
+		{ "utf8mb4_bin", "a\\", "a\\", true },
+		{ "utf8mb4_bin", "a", "a%%%%", true },
+		{ "utf8mb4_bin", "a ", "a", false },
+		{ "utf8mb4_bin", "\xff", "_", true },
 	};
 	struct ml_collation ci = ml_collation_of("utf8mb4_general_ci", 18), bin = ml_collation_of("utf8mb4_bin", 11);
 	char many[2001];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (ml_collation_like(ml_collation_of(rows[i].collation, strlen(rows[i].collation)), rows[i].s, strlen(rows[i].s), rows[i].p,
-			    strlen(rows[i].p), '\\') != rows[i].want)
+		if (ml_collation_like(ml_collation_of(rows[i].collation, strlen(rows[i].collation)), rows[i].s,
+			    strlen(rows[i].s), rows[i].p, strlen(rows[i].p), '\\') != rows[i].want)
 			fail_msg("'%s' like '%s'", rows[i].s, rows[i].p);
 	/* No pattern makes it try for ever. */
 	memset(many, 'a', sizeof(many) - 1);
@@ -303,10 +401,14 @@ patterns_match_by_character(void **state)
 static void
 the_digest_is_rfc_1321s(void **state)
 {
-	static const struct { const char *s, *hex; } rows[] = {
-		{ "", "d41d8cd98f00b204e9800998ecf8427e" }, { "abc", "900150983cd24fb0d6963f7d28e17f72" },
+	static const struct {
+		const char *s, *hex;
+	} rows[] = {
+		{ "", "d41d8cd98f00b204e9800998ecf8427e" },
+		{ "abc", "900150983cd24fb0d6963f7d28e17f72" },
 		{ "message digest", "f96b697d7cb7938d525a2f31aaf161d0" },
-		{ "12345678901234567890123456789012345678901234567890123456789012345678901234567890", "57edf4a22be3c955ac49da2e2107b67a" },
+		{ "12345678901234567890123456789012345678901234567890123456789012345678901234567890",
+			"57edf4a22be3c955ac49da2e2107b67a" },
 	};
 	char hex[33] = "";
 

@@ -70,7 +70,10 @@ rules_of_the_api_read_no_files(void **state)
 	assert_int_equal(err.code, ML_ErrFilterRuleInvalid);
 }
 
-#define T(x) { (x), sizeof(x) - 1 }
+#define T(x)                                                                                                           \
+	{                                                                                                              \
+		(x), sizeof(x) - 1                                                                                     \
+	}
 
 static void
 ddls_pass_by_kind_name_and_start_ts(void **state)
@@ -86,7 +89,7 @@ ddls_pass_by_kind_name_and_start_ts(void **state)
 		{ { .action = 1, .db = T("in") }, true },
 		{ { .action = 2, .db = T("out") }, false },
 		{ { .action = 26, .db = T("mysql") }, false },
-		{ { .action = 34, .db = T("in"), .table = T("s") }, false },	/* a sequence */
+		{ { .action = 34, .db = T("in"), .table = T("s") }, false }, /* a sequence */
 		{ { .action = 16, .db = T("in"), .table = T("t") }, false },
 		{ { .action = 0, .db = T("in"), .table = T("t") }, false },
 		{ { .action = 66, .db = T("in"), .table = T("t") }, false },

@@ -51,8 +51,10 @@ schema_of(const struct ml_tablemap *tm)
 		char name[16];
 
 		snprintf(name, sizeof(name), "c%u", i + 1);
-		c->name = tc->name.s != NULL ? (struct ml_text){ ml_arena_strndup(&s->arena, tc->name.s, tc->name.len), tc->name.len } :
-			(struct ml_text){ ml_arena_strndup(&s->arena, name, strlen(name)), (uint32_t)strlen(name) };
+		c->name = tc->name.s != NULL ? (struct ml_text){ ml_arena_strndup(&s->arena, tc->name.s, tc->name.len),
+			tc->name.len }
+					     : (struct ml_text){ ml_arena_strndup(&s->arena, name, strlen(name)),
+						       (uint32_t)strlen(name) };
 		c->id = (uint16_t)(i + 1);
 		c->flags = (uint8_t)((tc->nullable ? ML_F_NULLABLE : 0) | (tc->is_unsigned ? ML_F_UNSIGNED : 0));
 		c->flen = -1;
@@ -73,8 +75,10 @@ schema_of(const struct ml_tablemap *tm)
 			break;
 		case ML_BT_BLOB:
 		case ML_BT_BLOB_COMPRESSED:
-			c->type = tc->prefix == 1 ? ML_T_TINYBLOB : tc->prefix == 2 ? ML_T_BLOB : tc->prefix == 3 ? ML_T_MEDIUMBLOB :
-				ML_T_LONGBLOB;
+			c->type = tc->prefix == 1   ? ML_T_TINYBLOB
+				  : tc->prefix == 2 ? ML_T_BLOB
+				  : tc->prefix == 3 ? ML_T_MEDIUMBLOB
+						    : ML_T_LONGBLOB;
 			break;
 		default:
 			c->type = tc->real;

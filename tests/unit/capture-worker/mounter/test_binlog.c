@@ -110,12 +110,13 @@ a_table_map_with_full_metadata_is_read(void **state)
 	assert_int_equal(tm->pk[0], 0);
 	assert_string_equal(tm->columns[0].name.s, "id");
 	assert_true(tm->columns[0].is_unsigned && !tm->columns[1].is_unsigned && tm->columns[2].is_unsigned);
-	assert_true(tm->columns[5].is_unsigned && tm->columns[14].is_unsigned);	/* mediumint unsigned; YEAR has a bit too */
+	assert_true(
+		tm->columns[5].is_unsigned && tm->columns[14].is_unsigned); /* mediumint unsigned; YEAR has a bit too */
 	assert_int_equal(tm->columns[10].precision, 65);
 	assert_int_equal(tm->columns[10].scale, 30);
 	assert_int_equal(tm->columns[12].precision, 13);
 	assert_int_equal(tm->columns[13].precision, 64);
-	assert_int_equal(tm->columns[27].length, 1020);	/* char(255) in utf8mb4: length bits in the type byte */
+	assert_int_equal(tm->columns[27].length, 1020); /* char(255) in utf8mb4: length bits in the type byte */
 	assert_int_equal(tm->columns[27].prefix, 2);
 	assert_int_equal(tm->columns[26].collation, 45);
 	assert_int_equal(tm->columns[30].collation, ML_COLLATION_BINARY);
@@ -144,7 +145,8 @@ every_type_has_its_form(void **state)
 
 	(void)state;
 	wide_table(&t);
-	ml_buf_puts(&want, "I(u1|-1|u255|-2|-3|u16777215|-9223372036854775808|f1.5|d2.25|f3.125"
+	ml_buf_puts(&want,
+		"I(u1|-1|u255|-2|-3|u16777215|-9223372036854775808|f1.5|d2.25|f3.125"
 		"|12345678901234567890.000000000000000000000000000001|u1|u4097|u18446744073709551615|2024|2024-02-29"
 		"|-12:34:56|-00:00:00.1|838:59:59.999|-01:02:03.000001"
 		"|2024-02-29 01:02:03|2024-02-29 01:02:03.123|2024-02-29 01:02:03.123456"
@@ -179,7 +181,7 @@ timestamps_come_in_the_zone_and_nothing_else_does(void **state)
 	assert_int_equal(ml_rowdec_new(&t.dec, &t.tm, t.schema, tz, "x", NULL), 0);
 	got = decode_event(t.dec, ML_EV_WRITE_V1, body, len, NULL);
 	assert_non_null(strstr(got, "|2024-02-29 01:02:03|2024-02-29 01:02:03.123|2024-02-29 01:02:03.123456"
-		"|2024-02-29 06:47:03|2024-02-29 06:47:03.12|2024-02-29 06:47:03.123456|"));
+				    "|2024-02-29 06:47:03|2024-02-29 06:47:03.12|2024-02-29 06:47:03.123456|"));
 	free(got);
 	free(body);
 	table_drop(&t);
@@ -210,7 +212,7 @@ cut_events_are_refused(void **state)
 			assert_int_equal(err.code, ML_ErrMySQLEventCorrupt);
 		free(cut);
 	}
-	assert_int_equal(fits, 8);	/* in front of each of the eight optional fields */
+	assert_int_equal(fits, 8); /* in front of each of the eight optional fields */
 	ml_arena_fini(&a);
 	free(body);
 
@@ -227,7 +229,8 @@ cut_events_are_refused(void **state)
 		if (n == 16)
 			assert_string_equal(got, "");
 		else
-			assert_memory_equal(got, "[CDC:ErrMySQLEventCorrupt]corrupted event of type 23 at bin.000001:4: ", 69);
+			assert_memory_equal(
+				got, "[CDC:ErrMySQLEventCorrupt]corrupted event of type 23 at bin.000001:4: ", 69);
 		assert_int_equal(counted, 0);
 		free(got);
 		free(cut);
@@ -256,10 +259,13 @@ compressed_rows_are_unpacked(void **state)
 		ml_buf_putc(&want, 'b');
 	ml_buf_puts(&want, ")\n");
 	expect(&t, ML_EV_WRITE_COMPRESSED,
-		"3f0000000000 0100 02 03 820266 789cfbc3c8c0c0a0c398380a88067f98c04196340a880600ead8e6da", want.data, 2);
+		"3f0000000000 0100 02 03 820266 789cfbc3c8c0c0a0c398380a88067f98c04196340a880600ead8e6da", want.data,
+		2);
 	ml_buf_fini(&want);
-	expect(&t, ML_EV_WRITE_COMPRESSED, "3f0000000000 0100 02 03 820267 789cfbc3c8c0c0a0c398380a88067f98c04196340a880600ead8e6da",
-		"[CDC:ErrMySQLEventCorrupt]corrupted event of type 166 at bin.000001:4: compressed rows do not unpack", 0);
+	expect(&t, ML_EV_WRITE_COMPRESSED,
+		"3f0000000000 0100 02 03 820267 789cfbc3c8c0c0a0c398380a88067f98c04196340a880600ead8e6da",
+		"[CDC:ErrMySQLEventCorrupt]corrupted event of type 166 at bin.000001:4: compressed rows do not unpack",
+		0);
 	table_drop(&t);
 }
 
@@ -294,10 +300,12 @@ old_temporals_need_their_digits(void **state)
 	for (unsigned i = 0; i < 10; i++)
 		t.schema->columns[i].decimal = digits[i];
 	table_prepare(&t);
-	expect(&t, ML_EV_WRITE_V1, "010000000000 0100 0a ffff 00fc 01000000 c01dfe 00b6bad215 1b0ba98b68120000 00422bb3243b73"
+	expect(&t, ML_EV_WRITE_V1,
+		"010000000000 0100 0a ffff 00fc 01000000 c01dfe 00b6bad215 1b0ba98b68120000 00422bb3243b73"
 		"01027ab3c5883b00 8bd7df65 65dfd78b04d2 7c 000000",
 		"I(1|-12:34:56|12:34:56.789|2024-02-29 01:02:03|2024-02-29 01:02:03.123|2024-02-29 01:02:03.123456"
-		"|2024-02-29 01:02:03|2024-02-29 01:02:03.1234|2024|0000-00-00)\n", 1);
+		"|2024-02-29 01:02:03|2024-02-29 01:02:03.1234|2024|0000-00-00)\n",
+		1);
 	table_drop(&t);
 }
 
@@ -312,17 +320,22 @@ missing_columns_are_told(void **state)
 	/* MINIMAL: id alone before, v alone after. */
 	expect(&t, ML_EV_UPDATE_V1, "010000000000 0100 02 01 02 fe 32000000 fe 036d696e",
 		"[CDC:ErrMySQLRowImagePartial]row event at bin.000001:4 for d.t has only 1 of 2 columns; a session lowered "
-		"binlog_row_image", 0);
+		"binlog_row_image",
+		0);
 	/* FULL_NODUP: what the after image leaves out is as before. */
-	expect(&t, ML_EV_UPDATE_V1, "010000000000 0100 02 03 02 fc 32000000 036f6c64 fe 036d696e", "U(50|old>50|min)\n", 1);
+	expect(&t, ML_EV_UPDATE_V1, "010000000000 0100 02 03 02 fc 32000000 036f6c64 fe 036d696e", "U(50|old>50|min)\n",
+		1);
 	expect(&t, ML_EV_UPDATE_V1, "010000000000 0100 02 03 02 fe 32000000 fe 036d696e ", "U(50|NULL>50|min)\n", 1);
-	expect(&t, ML_EV_DELETE_V1, "010000000000 0100 02 03 fc 32000000 0161 fc 33000000 0162", "D(50|a)\nD(51|b)\n", 2);
+	expect(&t, ML_EV_DELETE_V1, "010000000000 0100 02 03 fc 32000000 0161 fc 33000000 0162", "D(50|a)\nD(51|b)\n",
+		2);
 	expect(&t, ML_EV_DELETE_V2, "010000000000 0100 0200 02 03 fc 32000000 0161", "D(50|a)\n", 1);
 	expect(&t, ML_EV_WRITE_V2, "010000000000 0100 0500 010000 02 03 fc 32000000 0161", "I(50|a)\n", 1);
 	expect(&t, ML_EV_WRITE_V2, "010000000000 0100 0100 02 03 fc 32000000 0161",
-		"[CDC:ErrMySQLEventCorrupt]corrupted event of type 30 at bin.000001:4: extra data of impossible length", 0);
+		"[CDC:ErrMySQLEventCorrupt]corrupted event of type 30 at bin.000001:4: extra data of impossible length",
+		0);
 	expect(&t, ML_EV_WRITE_V1, "010000000000 0100 03 07 fc 32000000 0161",
-		"[CDC:ErrMySQLEventCorrupt]corrupted event of type 23 at bin.000001:4: number of columns is not the TABLE_MAP's", 0);
+		"[CDC:ErrMySQLEventCorrupt]corrupted event of type 23 at bin.000001:4: number of columns is not the TABLE_MAP's",
+		0);
 	table_drop(&t);
 }
 
@@ -347,8 +360,12 @@ an_event_can_be_read_in_pieces(void **state)
 	ml_rows_init(&r, no_place, NULL);
 	for (int mode = 0; mode < 6; mode++) {
 		static const struct ml_rows_want wants[6] = {
-			{ .values = true, .max_rows = 7 }, { .values = true, .max_bytes = 30 }, { .values = true, .max_bytes = 1 },
-			{ .max_rows = 7 }, { .max_bytes = 30 }, { .max_rows = 1 },
+			{ .values = true, .max_rows = 7 },
+			{ .values = true, .max_bytes = 30 },
+			{ .values = true, .max_bytes = 1 },
+			{ .max_rows = 7 },
+			{ .max_bytes = 30 },
+			{ .max_rows = 1 },
 		};
 		static const unsigned pieces[6] = { 15, 20, 100, 15, 20, 100 };
 		uint64_t changes = 0;
@@ -398,19 +415,26 @@ only_current_rows_of_versioned_tables_come_out(void **state)
 #define START "65dfd78b01e240"
 #define LIVE "7fffffff0f423f"
 #define LIVE_2106 "ffffffff0f423f"
-	expect(&t, ML_EV_WRITE_V1, "010000000000 0100 03 ff f8 01000000" START LIVE "f8 02000000" START LIVE_2106 "f8 03000000" START START,
+	expect(&t, ML_EV_WRITE_V1,
+		"010000000000 0100 03 ff f8 01000000" START LIVE "f8 02000000" START LIVE_2106
+		"f8 03000000" START START,
 		"I(1)\nI(2)\n", 2);
-	expect(&t, ML_EV_UPDATE_V1, "010000000000 0100 03 ff ff f8 01000000" START LIVE "f8 04000000" START LIVE
-		"f8 02000000" START LIVE "f8 02000000" START START "f8 03000000" START START "f8 03000000" START START,
+	expect(&t, ML_EV_UPDATE_V1,
+		"010000000000 0100 03 ff ff f8 01000000" START LIVE "f8 04000000" START LIVE "f8 02000000" START LIVE
+		"f8 02000000" START START "f8 03000000" START START "f8 03000000" START START,
 		"U(1>4)\nD(2)\n", 2);
-	expect(&t, ML_EV_DELETE_V1, "010000000000 0100 03 ff f8 01000000" START LIVE "f8 02000000" START START, "D(1)\n", 1);
+	expect(&t, ML_EV_DELETE_V1, "010000000000 0100 03 ff f8 01000000" START LIVE "f8 02000000" START START,
+		"D(1)\n", 1);
 	table_drop(&t);
 }
 
 static void
 definitions_that_do_not_fit_are_refused(void **state)
 {
-	static const struct { const char *map; const char *why; } rows[] = {
+	static const struct {
+		const char *map;
+		const char *why;
+	} rows[] = {
 		{ MAP_HEAD "03 03 0f 03 02 1400 02", "3 columns in the log, 2 in the definition" },
 		{ MAP_HEAD "01 03 00 00", "1 columns in the log, 2 in the definition" },
 		{ MAP_HEAD "02 08 0f 02 1400 02", "a column is of another type: c1" },
@@ -432,8 +456,10 @@ definitions_that_do_not_fit_are_refused(void **state)
 
 		table_parse(&t, rows[i].map);
 		assert_int_equal(ml_rowdec_new(&t.dec, &t.tm, known.schema, utc, "bin.000001:4", &err), -1);
-		snprintf(want, sizeof(want), "row event at bin.000001:4 for d.t does not fit the known definition (%s); set "
-			"binlog_row_metadata=FULL or re-create the changefeed", rows[i].why);
+		snprintf(want, sizeof(want),
+			"row event at bin.000001:4 for d.t does not fit the known definition (%s); set "
+			"binlog_row_metadata=FULL or re-create the changefeed",
+			rows[i].why);
 		assert_string_equal(err.text, want);
 		table_drop(&t);
 	}
@@ -485,7 +511,8 @@ partial_updates_patch_the_old_document(void **state)
 		"000000",
 		"U(" OLD "8|{\"a\": 1, \"b\": [true, 2, 3], \"c\": {\"x y\": \"s\"}})\n"
 		"U(" OLD "9|{\"a\": 1, \"b\": [1, 2, 3], \"c\": {\"x y\": \"s\"}})\n"
-		"U(" OLD "10|NULL)\n", 3);
+		"U(" OLD "10|NULL)\n",
+		3);
 	table_drop(&t);
 }
 
@@ -509,11 +536,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_table_map_with_full_metadata_is_read), cmocka_unit_test(every_type_has_its_form),
-		cmocka_unit_test(timestamps_come_in_the_zone_and_nothing_else_does), cmocka_unit_test(cut_events_are_refused),
-		cmocka_unit_test(compressed_rows_are_unpacked), cmocka_unit_test(fixed_length_types_get_their_zeros_back),
-		cmocka_unit_test(old_temporals_need_their_digits), cmocka_unit_test(missing_columns_are_told),
-		cmocka_unit_test(an_event_can_be_read_in_pieces), cmocka_unit_test(only_current_rows_of_versioned_tables_come_out),
+		cmocka_unit_test(a_table_map_with_full_metadata_is_read),
+		cmocka_unit_test(every_type_has_its_form),
+		cmocka_unit_test(timestamps_come_in_the_zone_and_nothing_else_does),
+		cmocka_unit_test(cut_events_are_refused),
+		cmocka_unit_test(compressed_rows_are_unpacked),
+		cmocka_unit_test(fixed_length_types_get_their_zeros_back),
+		cmocka_unit_test(old_temporals_need_their_digits),
+		cmocka_unit_test(missing_columns_are_told),
+		cmocka_unit_test(an_event_can_be_read_in_pieces),
+		cmocka_unit_test(only_current_rows_of_versioned_tables_come_out),
 		cmocka_unit_test(definitions_that_do_not_fit_are_refused),
 		cmocka_unit_test(partial_updates_patch_the_old_document),
 	};

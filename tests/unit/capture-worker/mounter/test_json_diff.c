@@ -22,12 +22,16 @@ diff(int op, const char *path, const char *value_hex)
 }
 
 /* {"a": 1, "b": [1, 2, 3], "c": {"x y": "s"}} */
-static const char doc_hex[] = "0003003900190001001a0001001b000100050100021c0000290061626303000d00050100050200050300010010000b0003000c0e007820790173";
+static const char doc_hex[] =
+	"0003003900190001001a0001001b000100050100021c0000290061626303000d00050100050200050300010010000b0003000c0e007820790173";
 
 static void
 places_of_a_document_change(void **state)
 {
-	static const struct { int op; const char *path, *value, *want; } rows[] = {
+	static const struct {
+		int op;
+		const char *path, *value, *want;
+	} rows[] = {
 		{ 0, "$.a", "0c036e6577", "{\"a\": \"new\", \"b\": [1, 2, 3], \"c\": {\"x y\": \"s\"}}" },
 		{ 1, "$.b[1]", "0401", "{\"a\": 1, \"b\": [1, true, 2, 3], \"c\": {\"x y\": \"s\"}}" },
 		{ 1, "$.b[9]", "0401", "{\"a\": 1, \"b\": [1, 2, 3, true], \"c\": {\"x y\": \"s\"}}" },
@@ -35,14 +39,24 @@ places_of_a_document_change(void **state)
 		{ 0, "$.c.\"x y\"", "0400", "{\"a\": 1, \"b\": [1, 2, 3], \"c\": {\"x y\": null}}" },
 		{ 1, "$.aa", "0200000400", "{\"a\": 1, \"b\": [1, 2, 3], \"c\": {\"x y\": \"s\"}, \"aa\": []}" },
 		{ 1, "$.A", "05ffff", "{\"A\": -1, \"a\": 1, \"b\": [1, 2, 3], \"c\": {\"x y\": \"s\"}}" },
-		{ 1, "$.\"\\\"\\u0001\"", "05ffff", "{\"a\": 1, \"b\": [1, 2, 3], \"c\": {\"x y\": \"s\"}, \"\\\"\\u0001\": -1}" },
+		{ 1, "$.\"\\\"\\u0001\"", "05ffff",
+			"{\"a\": 1, \"b\": [1, 2, 3], \"c\": {\"x y\": \"s\"}, \"\\\"\\u0001\": -1}" },
 		{ 2, "$.c", NULL, "{\"a\": 1, \"b\": [1, 2, 3]}" },
 		{ 0, "$", "05ffff", "-1" },
 		{ 0, "$.b[2]", "02010009000c07000178", "{\"a\": 1, \"b\": [1, 2, [\"x\"]], \"c\": {\"x y\": \"s\"}}" },
 		/* Not there, not a place, not a path, there already. */
-		{ 0, "$.d", "0400", NULL }, { 2, "$.b[3]", NULL, NULL }, { 0, "$.a.b", "0400", NULL }, { 1, "$.b.x", "0400", NULL },
-		{ 0, "a", "0400", NULL }, { 0, "$.", "0400", NULL }, { 0, "$[", "0400", NULL }, { 0, "$.\"a", "0400", NULL },
-		{ 1, "$.a", "0400", NULL }, { 3, "$.a", "0400", NULL }, { 2, "$", NULL, NULL }, { 0, "$.a", "0c05", NULL },
+		{ 0, "$.d", "0400", NULL },
+		{ 2, "$.b[3]", NULL, NULL },
+		{ 0, "$.a.b", "0400", NULL },
+		{ 1, "$.b.x", "0400", NULL },
+		{ 0, "a", "0400", NULL },
+		{ 0, "$.", "0400", NULL },
+		{ 0, "$[", "0400", NULL },
+		{ 0, "$.\"a", "0400", NULL },
+		{ 1, "$.a", "0400", NULL },
+		{ 3, "$.a", "0400", NULL },
+		{ 2, "$", NULL, NULL },
+		{ 0, "$.a", "0c05", NULL },
 	};
 
 	(void)state;
@@ -62,7 +76,8 @@ places_of_a_document_change(void **state)
 			const char *text = out != NULL ? ml_json_binary_text(&a, out, out_n, &text_n) : NULL;
 
 			if (text == NULL || text_n != strlen(rows[i].want) || memcmp(text, rows[i].want, text_n) != 0)
-				fail_msg("%s gives %.*s", rows[i].path, text != NULL ? (int)text_n : 4, text != NULL ? text : "none");
+				fail_msg("%s gives %.*s", rows[i].path, text != NULL ? (int)text_n : 4,
+					text != NULL ? text : "none");
 		}
 		ml_arena_fini(&a);
 		free(hex);
@@ -105,7 +120,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(places_of_a_document_change), cmocka_unit_test(several_changes_come_in_order),
+		cmocka_unit_test(places_of_a_document_change),
+		cmocka_unit_test(several_changes_come_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

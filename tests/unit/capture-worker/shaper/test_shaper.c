@@ -214,17 +214,20 @@ removed_columns_are_absent_from_both_images(void **state)
 {
 	static const struct {
 		const char *config, *table;
-		unsigned gone;	/* bits of columns */
+		unsigned gone; /* bits of columns */
 	} rows[] = {
 		{ "", "t", 0 },
 		{ "{'column-selectors': []}", "t", 0 },
 		{ "{'column-selectors': [{'matcher': ['shop.u'], 'columns': ['id']}]}", "t", 0 },
-		{ "{'column-selectors': [{'matcher': ['SHOP.*'], 'columns': ['*', '!note', '!RAW']}]}", "t", 1u << NOTE | 1u << RAW },
+		{ "{'column-selectors': [{'matcher': ['SHOP.*'], 'columns': ['*', '!note', '!RAW']}]}", "t",
+			1u << NOTE | 1u << RAW },
 		/* The first that accepts the table counts, not the closest. */
 		{ "{'column-selectors': [{'matcher': ['shop.*'], 'columns': ['*', '!n']},"
-		  "{'matcher': ['shop.t'], 'columns': ['id']}]}", "t", 1u << NUM },
+		  "{'matcher': ['shop.t'], 'columns': ['id']}]}",
+			"t", 1u << NUM },
 		/* No pattern matches: removed; a unique key is enough. */
-		{ "{'column-selectors': [{'matcher': ['*.*'], 'columns': ['mail']}]}", "t", ((1u << N) - 1) & ~(1u << MAIL) },
+		{ "{'column-selectors': [{'matcher': ['*.*'], 'columns': ['mail']}]}", "t",
+			((1u << N) - 1) & ~(1u << MAIL) },
 		{ "{'column-selectors': [{'matcher': ['*.*', '!shop.t'], 'columns': ['id']}]}", "t", 0 },
 	};
 
@@ -262,8 +265,8 @@ a_key_must_remain_and_what_rows_are_dispatched_by(void **state)
 	static char by_columns[] = "Columns", all[] = "*.*", mail[] = "MAIL", note[] = "note", id[] = "id";
 	static const struct {
 		const char *config, *keys;
-		char *dispatch;	/* column; NULL: no rule */
-		const char *want;	/* in the error; NULL: fine */
+		char *dispatch;   /* column; NULL: no rule */
+		const char *want; /* in the error; NULL: fine */
 	} rows[] = {
 		{ "['id', 'note']", "pu", NULL, NULL },
 		{ "['mail']", "pu", NULL, NULL },
@@ -295,7 +298,8 @@ a_key_must_remain_and_what_rows_are_dispatched_by(void **state)
 		rule.n_columns = 1;
 		spec.dispatchers = rules;
 		spec.n_dispatchers = rows[i].dispatch != NULL;
-		snprintf(config, sizeof(config), "{'column-selectors': [{'matcher': ['*.*'], 'columns': %s}]}", rows[i].config);
+		snprintf(config, sizeof(config), "{'column-selectors': [{'matcher': ['*.*'], 'columns': %s}]}",
+			rows[i].config);
 		sh = make(config, true, &spec, buf, &err);
 		if (sh == NULL)
 			fail_msg("row %zu: %s", i, err.text);
@@ -309,7 +313,8 @@ a_key_must_remain_and_what_rows_are_dispatched_by(void **state)
 			assert_true(ml_err_is_fatal(&err));
 			assert_non_null(strstr(err.text, rows[i].want));
 			/* Rows meet the same error, for tables that come later. */
-			*ml_batch_row(b) = (struct ml_row){ .schema = s, .op = ML_OP_INSERT, .after = image(&b->arena) };
+			*ml_batch_row(b) =
+				(struct ml_row){ .schema = s, .op = ML_OP_INSERT, .after = image(&b->arena) };
 			err = (struct ml_err){ 0 };
 			assert_int_equal(ml_shaper_rows(sh, b, &err), -1);
 			assert_int_equal(err.code, ML_ErrColumnSelectorFailed);
@@ -333,31 +338,38 @@ masks_hide_values(void **state)
 		int col;
 		struct ml_datum want;
 	} rows[] = {
-		{ "'method': 'hash', 'salt': 'pepper', 'columns': ['mail']", MAIL, { .kind = ML_D_BYTES, .len = 64, .s = HASHED } },
-		{ "'method': 'truncate', 'length': 2, 'columns': ['note']", NOTE, { .kind = ML_D_BYTES, .len = 3, .s = "h\xc3\xa4" } },
-		{ "'method': 'truncate', 'length': 0, 'columns': ['note']", NOTE, { .kind = ML_D_BYTES, .len = 0, .s = "" } },
-		{ "'method': 'truncate', 'length': 99, 'columns': ['note']", NOTE, { .kind = ML_D_BYTES, .len = 6,
-			.s = "h\xc3\xa4tte" } },
-		{ "'method': 'truncate', 'length': 1, 'columns': ['raw']", RAW, { .kind = ML_D_BYTES, .len = 1, .s = "\xff" } },
-		{ "'method': 'constant', 'value': 'x\xc3\xa9', 'columns': ['note']", NOTE, { .kind = ML_D_BYTES, .len = 3,
-			.s = "x\xc3\xa9" } },
+		{ "'method': 'hash', 'salt': 'pepper', 'columns': ['mail']", MAIL,
+			{ .kind = ML_D_BYTES, .len = 64, .s = HASHED } },
+		{ "'method': 'truncate', 'length': 2, 'columns': ['note']", NOTE,
+			{ .kind = ML_D_BYTES, .len = 3, .s = "h\xc3\xa4" } },
+		{ "'method': 'truncate', 'length': 0, 'columns': ['note']", NOTE,
+			{ .kind = ML_D_BYTES, .len = 0, .s = "" } },
+		{ "'method': 'truncate', 'length': 99, 'columns': ['note']", NOTE,
+			{ .kind = ML_D_BYTES, .len = 6, .s = "h\xc3\xa4tte" } },
+		{ "'method': 'truncate', 'length': 1, 'columns': ['raw']", RAW,
+			{ .kind = ML_D_BYTES, .len = 1, .s = "\xff" } },
+		{ "'method': 'constant', 'value': 'x\xc3\xa9', 'columns': ['note']", NOTE,
+			{ .kind = ML_D_BYTES, .len = 3, .s = "x\xc3\xa9" } },
 		{ "'method': 'constant', 'value': null, 'columns': ['note']", NOTE, { .kind = ML_D_NULL } },
 		{ "'method': 'constant', 'value': null, 'columns': ['j']", J, { .kind = ML_D_NULL } },
 		{ "'method': 'constant', 'value': 255, 'columns': ['n']", NUM, { .kind = ML_D_U64, .u = 255 } },
 		{ "'method': 'constant', 'value': -32768, 'columns': ['s']", S, { .kind = ML_D_I64, .i = -32768 } },
-		{ "'method': 'constant', 'value': -9223372036854775808, 'columns': ['big']", BIG, { .kind = ML_D_I64, .i = INT64_MIN } },
+		{ "'method': 'constant', 'value': -9223372036854775808, 'columns': ['big']", BIG,
+			{ .kind = ML_D_I64, .i = INT64_MIN } },
 		{ "'method': 'constant', 'value': 15, 'columns': ['b']", B, { .kind = ML_D_U64, .u = 15 } },
 		{ "'method': 'constant', 'value': 0, 'columns': ['y']", Y, { .kind = ML_D_I64, .i = 0 } },
-		{ "'method': 'constant', 'value': -12.5, 'columns': ['pay']", PAY, { .kind = ML_D_BYTES, .len = 6, .s = "-12.50" } },
-		{ "'method': 'constant', 'value': 0, 'columns': ['pay']", PAY, { .kind = ML_D_BYTES, .len = 4, .s = "0.00" } },
-		{ "'method': 'constant', 'value': 999999.99, 'columns': ['pay']", PAY, { .kind = ML_D_BYTES, .len = 9,
-			.s = "999999.99" } },
-		{ "'method': 'constant', 'value': '1970-01-01', 'columns': ['day']", DAY, { .kind = ML_D_BYTES, .len = 10,
-			.s = "1970-01-01" } },
-		{ "'method': 'constant', 'value': '1970-01-01 23:59:59', 'columns': ['at']", AT, { .kind = ML_D_BYTES, .len = 23,
-			.s = "1970-01-01 23:59:59.000" } },
-		{ "'method': 'constant', 'value': '1970-01-01 23:59:59.5', 'columns': ['at']", AT, { .kind = ML_D_BYTES, .len = 23,
-			.s = "1970-01-01 23:59:59.500" } },
+		{ "'method': 'constant', 'value': -12.5, 'columns': ['pay']", PAY,
+			{ .kind = ML_D_BYTES, .len = 6, .s = "-12.50" } },
+		{ "'method': 'constant', 'value': 0, 'columns': ['pay']", PAY,
+			{ .kind = ML_D_BYTES, .len = 4, .s = "0.00" } },
+		{ "'method': 'constant', 'value': 999999.99, 'columns': ['pay']", PAY,
+			{ .kind = ML_D_BYTES, .len = 9, .s = "999999.99" } },
+		{ "'method': 'constant', 'value': '1970-01-01', 'columns': ['day']", DAY,
+			{ .kind = ML_D_BYTES, .len = 10, .s = "1970-01-01" } },
+		{ "'method': 'constant', 'value': '1970-01-01 23:59:59', 'columns': ['at']", AT,
+			{ .kind = ML_D_BYTES, .len = 23, .s = "1970-01-01 23:59:59.000" } },
+		{ "'method': 'constant', 'value': '1970-01-01 23:59:59.5', 'columns': ['at']", AT,
+			{ .kind = ML_D_BYTES, .len = 23, .s = "1970-01-01 23:59:59.500" } },
 		{ "'method': 'constant', 'value': 1.5, 'columns': ['f']", F, { .kind = ML_D_F32, .f32 = 1.5f } },
 	};
 
@@ -412,10 +424,12 @@ null_stays_null_but_for_constants_and_removed_stays_removed(void **state)
 	struct ml_schema *s = table("shop", "t", "p");
 	struct ml_err err = { 0 };
 	char buf[600];
-	struct ml_shaper *sh = make("{'column-selectors': [{'matcher': ['*.*'], 'columns': ['*', '!f']}], 'mask': ["
-		"{'matcher': ['*.*'], 'columns': ['note'], 'method': 'hash', 'salt': 'a'},"
-		"{'matcher': ['*.*'], 'columns': ['note', 'raw'], 'method': 'truncate', 'length': 1},"
-		"{'matcher': ['*.*'], 'columns': ['n', 'f'], 'method': 'constant', 'value': 1}]}", false, &spec, buf, &err);
+	struct ml_shaper *sh =
+		make("{'column-selectors': [{'matcher': ['*.*'], 'columns': ['*', '!f']}], 'mask': ["
+		     "{'matcher': ['*.*'], 'columns': ['note'], 'method': 'hash', 'salt': 'a'},"
+		     "{'matcher': ['*.*'], 'columns': ['note', 'raw'], 'method': 'truncate', 'length': 1},"
+		     "{'matcher': ['*.*'], 'columns': ['n', 'f'], 'method': 'constant', 'value': 1}]}",
+			false, &spec, buf, &err);
 	struct ml_batch *b = ml_batch_new();
 	struct ml_datum *d = image(&b->arena), *d2 = image(&b->arena);
 
@@ -443,8 +457,10 @@ what_does_not_fit_is_refused_with_its_column(void **state)
 	static const struct {
 		const char *rule, *want;
 	} rows[] = {
-		{ "'method': 'truncate', 'length': 3, 'columns': ['mail']", "column mail of table shop.t belongs to a key" },
-		{ "'method': 'constant', 'value': 'x', 'columns': ['mail']", "column mail of table shop.t belongs to a key" },
+		{ "'method': 'truncate', 'length': 3, 'columns': ['mail']",
+			"column mail of table shop.t belongs to a key" },
+		{ "'method': 'constant', 'value': 'x', 'columns': ['mail']",
+			"column mail of table shop.t belongs to a key" },
 		{ "'method': 'constant', 'value': 1, 'columns': ['id']", "column id of table shop.t belongs to a key" },
 		{ "'method': 'hash', 'salt': 'x', 'columns': ['id']", "column id of table shop.t is bigint" },
 		{ "'method': 'hash', 'salt': 'x', 'columns': ['*']", "column id of table shop.t is bigint" },
@@ -455,7 +471,8 @@ what_does_not_fit_is_refused_with_its_column(void **state)
 		{ "'method': 'constant', 'value': 1.5, 'columns': ['n']", "column n of table shop.t" },
 		{ "'method': 'constant', 'value': 'x', 'columns': ['n']", "column n of table shop.t" },
 		{ "'method': 'constant', 'value': 32768, 'columns': ['s']", "column s of table shop.t" },
-		{ "'method': 'constant', 'value': 9223372036854775808, 'columns': ['big']", "column big of table shop.t" },
+		{ "'method': 'constant', 'value': 9223372036854775808, 'columns': ['big']",
+			"column big of table shop.t" },
 		{ "'method': 'constant', 'value': 16, 'columns': ['b']", "column b of table shop.t" },
 		{ "'method': 'constant', 'value': 1900, 'columns': ['y']", "column y of table shop.t" },
 		{ "'method': 'constant', 'value': 1e3, 'columns': ['pay']", "column pay of table shop.t" },
@@ -463,10 +480,14 @@ what_does_not_fit_is_refused_with_its_column(void **state)
 		{ "'method': 'constant', 'value': 1.234, 'columns': ['pay']", "column pay of table shop.t" },
 		{ "'method': 'constant', 'value': 1e39, 'columns': ['f']", "column f of table shop.t" },
 		{ "'method': 'constant', 'value': '1970-13-01', 'columns': ['day']", "column day of table shop.t" },
-		{ "'method': 'constant', 'value': '1970-01-01 00:00:00', 'columns': ['day']", "column day of table shop.t" },
-		{ "'method': 'constant', 'value': '1970-01-01 24:00:00', 'columns': ['at']", "column at of table shop.t" },
-		{ "'method': 'constant', 'value': '1970-01-01 00:00:00.', 'columns': ['at']", "column at of table shop.t" },
-		{ "'method': 'constant', 'value': '1970-01-01 00:00:00.1234', 'columns': ['at']", "column at of table shop.t" },
+		{ "'method': 'constant', 'value': '1970-01-01 00:00:00', 'columns': ['day']",
+			"column day of table shop.t" },
+		{ "'method': 'constant', 'value': '1970-01-01 24:00:00', 'columns': ['at']",
+			"column at of table shop.t" },
+		{ "'method': 'constant', 'value': '1970-01-01 00:00:00.', 'columns': ['at']",
+			"column at of table shop.t" },
+		{ "'method': 'constant', 'value': '1970-01-01 00:00:00.1234', 'columns': ['at']",
+			"column at of table shop.t" },
 		{ "'method': 'constant', 'value': '{}', 'columns': ['j']", "column j of table shop.t" },
 		{ "'method': 'constant', 'value': null, 'columns': ['f']", "not null" },
 	};
@@ -512,14 +533,18 @@ bad_rules_are_refused(void **state)
 		{ "{'mask': [{'matcher': ['*.*'], 'columns': ['a']}]}", ML_ErrColumnMaskFailed },
 		{ "{'mask': [{'matcher': ['*.*'], 'columns': ['a'], 'method': 'rot13'}]}", ML_ErrColumnMaskFailed },
 		{ "{'mask': [{'matcher': ['*.*'], 'columns': ['a'], 'method': 'hash'}]}", ML_ErrColumnMaskFailed },
-		{ "{'mask': [{'matcher': ['*.*'], 'columns': ['a'], 'method': 'hash', 'salt': ''}]}", ML_ErrColumnMaskFailed },
+		{ "{'mask': [{'matcher': ['*.*'], 'columns': ['a'], 'method': 'hash', 'salt': ''}]}",
+			ML_ErrColumnMaskFailed },
 		{ "{'mask': [{'matcher': ['*.*'], 'columns': ['a'], 'method': 'truncate'}]}", ML_ErrColumnMaskFailed },
-		{ "{'mask': [{'matcher': ['*.*'], 'columns': ['a'], 'method': 'truncate', 'length': -1}]}", ML_ErrColumnMaskFailed },
-		{ "{'mask': [{'matcher': ['*.*'], 'columns': ['a'], 'method': 'truncate', 'length': 1.5}]}", ML_ErrColumnMaskFailed },
+		{ "{'mask': [{'matcher': ['*.*'], 'columns': ['a'], 'method': 'truncate', 'length': -1}]}",
+			ML_ErrColumnMaskFailed },
+		{ "{'mask': [{'matcher': ['*.*'], 'columns': ['a'], 'method': 'truncate', 'length': 1.5}]}",
+			ML_ErrColumnMaskFailed },
 		{ "{'mask': [{'matcher': ['*.*'], 'columns': ['a'], 'method': 'truncate', 'length': 4294967296}]}",
 			ML_ErrColumnMaskFailed },
 		{ "{'mask': [{'matcher': ['*.*'], 'columns': ['a'], 'method': 'constant'}]}", ML_ErrColumnMaskFailed },
-		{ "{'mask': [{'matcher': ['*.*'], 'columns': ['a'], 'method': 'constant', 'value': true}]}", ML_ErrColumnMaskFailed },
+		{ "{'mask': [{'matcher': ['*.*'], 'columns': ['a'], 'method': 'constant', 'value': true}]}",
+			ML_ErrColumnMaskFailed },
 	};
 
 	(void)state;

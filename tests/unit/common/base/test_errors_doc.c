@@ -52,7 +52,8 @@ render(struct ml_buf *out)
 		[ML_ASK] = "(only answered to callers)",
 	};
 
-	ml_buf_puts(out, "# Error codes\n\n"
+	ml_buf_puts(out,
+		"# Error codes\n\n"
 		"Generated from `common/base/errcodes.def` with `MILLRACE_UPDATE_DOCS=1 build/release/tests/test_errors_doc`.\n\n"
 		"Codes appear as `CDC:<code>` in `error_code` of an answer and in `error.code` of a changefeed. The status is that of an\n"
 		"answer; an error that wraps one with status 400 is answered with 400, too.\n\n"
@@ -93,7 +94,8 @@ the_page_is_that_of_the_table(void **state)
 	}
 	read_page(&got);
 	if (strcmp(got.data, want.data) != 0)
-		fail_msg("docs/errors.md is out of date: MILLRACE_UPDATE_DOCS=1 build/release/tests/test_errors_doc writes it anew");
+		fail_msg(
+			"docs/errors.md is out of date: MILLRACE_UPDATE_DOCS=1 build/release/tests/test_errors_doc writes it anew");
 	ml_buf_fini(&want);
 	ml_buf_fini(&got);
 }

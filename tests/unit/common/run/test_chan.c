@@ -20,10 +20,10 @@
 struct end {
 	struct ml_chan *ch;
 	unsigned messages, fds, rooms, closed;
-	unsigned stop_at;	/* stop the loop after so many messages; 0: never */
+	unsigned stop_at; /* stop the loop after so many messages; 0: never */
 	uint64_t last_id;
 	size_t text_len;
-	int fd;			/* the last one received */
+	int fd; /* the last one received */
 	enum ml_chan_end how;
 	struct ml_err err;
 	bool free_on_message;
@@ -193,7 +193,7 @@ a_passed_descriptor_is_the_senders_own(void **state)
 	assert_int_equal(pipe(p), 0);
 	open_pair(&a, &b);
 	assert_int_not_equal(send_fault(a.ch, "", p[1]), 0);
-	assert_int_equal(fcntl(p[1], F_GETFD) >= 0, 1);	/* stays the caller's */
+	assert_int_equal(fcntl(p[1], F_GETFD) >= 0, 1); /* stays the caller's */
 	close(p[1]);
 	run();
 	assert_int_equal(write(b.fd, "z", 1), 1);
@@ -222,8 +222,13 @@ frame(struct ml_buf *out, uint32_t version, uint64_t id, bool has_fd)
 static void
 malformed_bytes_end_the_channel_only(void **state)
 {
-	static const struct { const char *bytes; size_t n; const char *want; } rows[] = {
-		{ "\x01\x00\x40\x00", 4, "frame of 4194305 bytes" },	/* one above the cap; no body needed to refuse it */
+	static const struct {
+		const char *bytes;
+		size_t n;
+		const char *want;
+	} rows[] = {
+		{ "\x01\x00\x40\x00", 4,
+			"frame of 4194305 bytes" }, /* one above the cap; no body needed to refuse it */
 		{ "\xff\xff\xff\x7f", 4, "frame of 2147483647 bytes" },
 		{ "\x00\x00\x00\x00", 4, "frame of 0 bytes" },
 		{ "\x02\x00\x00\x00\xff\xff", 6, "does not unpack" },
@@ -298,14 +303,16 @@ send_raw_fds(int raw, const void *bytes, size_t n, unsigned n_fds)
 {
 	char control[CMSG_SPACE(sizeof(int) * 4)] __attribute__((aligned(8))) = { 0 };
 	struct iovec iov = { (void *)(uintptr_t)bytes, n };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
 		.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
-	memset(CMSG_DATA(c), 0, sizeof(int) * n_fds);	/* fd 0, n_fds times */
+	memset(CMSG_DATA(c), 0, sizeof(int) * n_fds); /* fd 0, n_fds times */
 	assert_int_equal(sendmsg(raw, &msg, 0), n);
 }
 
@@ -322,7 +329,11 @@ open_fds(void)
 static void
 descriptors_and_messages_must_match(void **state)
 {
-	static const struct { bool flag; unsigned n_fds; const char *want; } rows[] = {
+	static const struct {
+		bool flag;
+		unsigned n_fds;
+		const char *want;
+	} rows[] = {
 		{ true, 0, "without its descriptor" },
 		{ false, 1, "descriptor without its message" },
 		{ true, 2, "more descriptors than messages" },
@@ -346,7 +357,7 @@ descriptors_and_messages_must_match(void **state)
 		assert_non_null(strstr(e.err.text, rows[i].want));
 		ml_buf_fini(&out);
 		close(raw);
-		assert_int_equal(open_fds(), before);	/* nothing leaks */
+		assert_int_equal(open_fds(), before); /* nothing leaks */
 	}
 }
 
@@ -376,7 +387,7 @@ marks_tell_when_to_stop_and_when_to_go_on(void **state)
 	for (sent = 0; sent < 100 && send_fault(a.ch, big, -1) != 0; sent++)
 		continue;
 	assert_in_range(sent, 30, 40);
-	assert_int_equal(a.closed, 0);	/* never from inside send */
+	assert_int_equal(a.closed, 0); /* never from inside send */
 	b.stop_at = 0;
 	run();
 	assert_int_equal(a.closed, 1);
@@ -467,8 +478,8 @@ the_inbox_takes_a_message_only_in_its_state(void **state)
 
 	(void)state;
 	frame(&out, ML_CHAN_VERSION, 1, false);
-	frame(&out, ML_CHAN_VERSION, 2, false);	/* Ready again, in state 1 */
-	frame(&out, ML_CHAN_VERSION, 3, false);	/* never handed out */
+	frame(&out, ML_CHAN_VERSION, 2, false); /* Ready again, in state 1 */
+	frame(&out, ML_CHAN_VERSION, 3, false); /* never handed out */
 	assert_int_equal(write(raw, out.data, out.len), out.len);
 	run();
 	assert_int_equal(e.state, 1);
@@ -498,11 +509,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(messages_arrive_whole_and_in_order_with_their_descriptors, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			messages_arrive_whole_and_in_order_with_their_descriptors, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_passed_descriptor_is_the_senders_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(malformed_bytes_end_the_channel_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(another_version_parts_with_a_clear_text, setup, teardown),
-		cmocka_unit_test_setup_teardown(bytes_one_by_one_make_a_message_and_a_cut_one_is_an_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			bytes_one_by_one_make_a_message_and_a_cut_one_is_an_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(descriptors_and_messages_must_match, setup, teardown),
 		cmocka_unit_test_setup_teardown(marks_tell_when_to_stop_and_when_to_go_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_message_above_the_cap_is_not_sent_and_one_below_is, setup, teardown),

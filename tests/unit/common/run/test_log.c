@@ -51,8 +51,11 @@ a_line_has_time_level_process_object_and_text(void **state)
 	begin();
 	ml_info("cf1/0", "checkpoint advanced checkpoint_ts=%d", 12);
 	end(got, sizeof(got));
-	assert_int_equal(regcomp(&re, "^20[0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-9:]{8}\\.[0-9]{3}Z INFO  worker\\[[0-9]+\\] "
-		"cf1/0: checkpoint advanced checkpoint_ts=12\n$", REG_EXTENDED | REG_NOSUB), 0);
+	assert_int_equal(regcomp(&re,
+				 "^20[0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-9:]{8}\\.[0-9]{3}Z INFO  worker\\[[0-9]+\\] "
+				 "cf1/0: checkpoint advanced checkpoint_ts=12\n$",
+				 REG_EXTENDED | REG_NOSUB),
+		0);
 	assert_int_equal(regexec(&re, got, 0, NULL, 0), 0);
 	regfree(&re);
 }
@@ -107,9 +110,20 @@ lower_levels_are_not_written_and_errors_name_their_code(void **state)
 static void
 level_names_are_ticdcs(void **state)
 {
-	static const struct { const char *name; int want; } rows[] = {
-		{ "debug", ML_DEBUG }, { "INFO", ML_INFO }, { "", ML_INFO }, { "warn", ML_WARN }, { "Warning", ML_WARN },
-		{ "error", ML_ERROR }, { "dpanic", ML_FATAL }, { "panic", ML_FATAL }, { "fatal", ML_FATAL }, { "loud", -1 },
+	static const struct {
+		const char *name;
+		int want;
+	} rows[] = {
+		{ "debug", ML_DEBUG },
+		{ "INFO", ML_INFO },
+		{ "", ML_INFO },
+		{ "warn", ML_WARN },
+		{ "Warning", ML_WARN },
+		{ "error", ML_ERROR },
+		{ "dpanic", ML_FATAL },
+		{ "panic", ML_FATAL },
+		{ "fatal", ML_FATAL },
+		{ "loud", -1 },
 	};
 
 	(void)state;

@@ -57,17 +57,16 @@ a_removed_changefeed_takes_its_series_along(void **state)
 	ml_metrics_set(m, LAG, 3, "default", "b");
 	ml_metrics_add(m, ROWS, 1, "default", "a", "insert");
 	ml_metrics_drop(m, "namespace", "default", "changefeed", "a", NULL);
-	ml_metrics_set(m, LAG, NAN, "default", "c");	/* lists are still whole */
+	ml_metrics_set(m, LAG, NAN, "default", "c"); /* lists are still whole */
 	ml_metrics_add(m, ROWS, INFINITY, "default", "c", "insert");
 	ml_metrics_print(m, &out);
-	assert_string_equal(out.data,
-		"# HELP up Whether it is up.\n# TYPE up gauge\nup 1\n"
-		"# HELP lag_seconds Back\\\\slash and\\nline.\n# TYPE lag_seconds gauge\n"
-		"lag_seconds{namespace=\"other\",changefeed=\"a\"} 2\n"
-		"lag_seconds{namespace=\"default\",changefeed=\"b\"} 3\n"
-		"lag_seconds{namespace=\"default\",changefeed=\"c\"} NaN\n"
-		"# HELP rows_total Rows.\n# TYPE rows_total counter\n"
-		"rows_total{namespace=\"default\",changefeed=\"c\",type=\"insert\"} +Inf\n");
+	assert_string_equal(out.data, "# HELP up Whether it is up.\n# TYPE up gauge\nup 1\n"
+				      "# HELP lag_seconds Back\\\\slash and\\nline.\n# TYPE lag_seconds gauge\n"
+				      "lag_seconds{namespace=\"other\",changefeed=\"a\"} 2\n"
+				      "lag_seconds{namespace=\"default\",changefeed=\"b\"} 3\n"
+				      "lag_seconds{namespace=\"default\",changefeed=\"c\"} NaN\n"
+				      "# HELP rows_total Rows.\n# TYPE rows_total counter\n"
+				      "rows_total{namespace=\"default\",changefeed=\"c\",type=\"insert\"} +Inf\n");
 	ml_buf_fini(&out);
 	ml_metrics_free(m);
 }

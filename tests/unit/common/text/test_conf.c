@@ -63,17 +63,26 @@ load(struct values *v, const char *text, const bool *given, struct ml_err *err)
 static void
 texts_are_checked_as_their_row_says(void **state)
 {
-	static const struct { const char *flag, *text, *want; } rows[] = {
-		{ "name", "abc", NULL }, { "name", "", NULL }, { "name", "axb", "--f: 'axb' has an x" },
-		{ "on", "true", NULL }, { "on", "1", "--f: '1' is neither true nor false" },
-		{ "count", "10", NULL }, { "count", "11", "--f: 11 is out of range; allowed is 1 to 10" },
-		{ "count", "", "--f: '' is not an integer" }, { "count", "5x", "--f: '5x' is not an integer" },
+	static const struct {
+		const char *flag, *text, *want;
+	} rows[] = {
+		{ "name", "abc", NULL },
+		{ "name", "", NULL },
+		{ "name", "axb", "--f: 'axb' has an x" },
+		{ "on", "true", NULL },
+		{ "on", "1", "--f: '1' is neither true nor false" },
+		{ "count", "10", NULL },
+		{ "count", "11", "--f: 11 is out of range; allowed is 1 to 10" },
+		{ "count", "", "--f: '' is not an integer" },
+		{ "count", "5x", "--f: '5x' is not an integer" },
 		{ "count", " 5", "--f: ' 5' is not an integer" },
 		{ "count", "99999999999999999999", "--f: '99999999999999999999' is not an integer" },
-		{ "delay", "1m", NULL }, { "delay", "1500ms", NULL },
+		{ "delay", "1m", NULL },
+		{ "delay", "1500ms", NULL },
 		{ "delay", "61s", "--f: 61000000000ns is out of range; allowed is 1ms to 1m" },
 		{ "delay", "5", "--f: '5' is not a duration such as 50ms or 1m30s" },
-		{ "list", "a, b ,,c", NULL }, { "list", "a,x", "--f: 'x' has an x" },
+		{ "list", "a, b ,,c", NULL },
+		{ "list", "a,x", "--f: 'x' has an x" },
 	};
 	struct values v = { 0 };
 
@@ -101,9 +110,12 @@ texts_are_checked_as_their_row_says(void **state)
 static void
 files_are_strict(void **state)
 {
-	static const struct { const char *text, *want; } rows[] = {
-		{ "on = true\nlist = ['p', 'q']\n[a]\nname = 'z'\ndelay = '2s'\nb.count = 7\n[debug.any]\nthing = 1", NULL },
-		{ "a.delay = 2000000000", NULL },	/* nanoseconds */
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
+		{ "on = true\nlist = ['p', 'q']\n[a]\nname = 'z'\ndelay = '2s'\nb.count = 7\n[debug.any]\nthing = 1",
+			NULL },
+		{ "a.delay = 2000000000", NULL }, /* nanoseconds */
 		{ "debug = 5", NULL },
 		{ "nope = 1", "line 1: unknown option nope" },
 		{ "[a]\nnope = 1", "line 2: unknown option a.nope" },
@@ -162,8 +174,12 @@ printed_toml_reads_back_and_holds_no_secret(void **state)
 
 	(void)state;
 	ml_conf_defaults(opts, N, &v);
-	assert_int_equal(load(&v, "on = true\nlist = ['p\"', '\\']\nsecret = 'geheim'\n[a]\nname = \"\\t\\u0001\xc3\xa4\\\"\"\n"
-		"delay = '1s5ms'\nb.count = 9", NULL, &err), 0);
+	assert_int_equal(
+		load(&v,
+			"on = true\nlist = ['p\"', '\\']\nsecret = 'geheim'\n[a]\nname = \"\\t\\u0001\xc3\xa4\\\"\"\n"
+			"delay = '1s5ms'\nb.count = 9",
+			NULL, &err),
+		0);
 	ml_conf_print_toml(opts, N, &v, &one);
 	assert_null(strstr(one.data, "geheim"));
 	ml_conf_defaults(opts, N, &w);
@@ -173,7 +189,8 @@ printed_toml_reads_back_and_holds_no_secret(void **state)
 	assert_string_equal(w.name, v.name);
 	assert_true(w.delay == v.delay && w.count == 9 && w.on && w.list.n == 2);
 	ml_conf_print_json(opts, N, &v, &json);
-	assert_string_equal(json.data, "{\"a\":{\"name\":\"\\u0009\\u0001\xc3\xa4\\\"\",\"b\":{\"count\":9},\"delay\":1005000000},"
+	assert_string_equal(json.data,
+		"{\"a\":{\"name\":\"\\u0009\\u0001\xc3\xa4\\\"\",\"b\":{\"count\":9},\"delay\":1005000000},"
 		"\"on\":true,\"list\":[\"p\\\"\", \"\\\\\"],\"old\":0,\"debug\":{}}");
 	ml_buf_fini(&one);
 	ml_buf_fini(&two);
@@ -185,8 +202,15 @@ printed_toml_reads_back_and_holds_no_secret(void **state)
 static void
 durations_are_printed_as_go_reads_them(void **state)
 {
-	static const struct { int64_t ns; const char *want; } rows[] = {
-		{ 0, "0s" }, { 1, "1ns" }, { 50000000, "50ms" }, { 90000000000, "1m30s" }, { 3600000000000, "1h" },
+	static const struct {
+		int64_t ns;
+		const char *want;
+	} rows[] = {
+		{ 0, "0s" },
+		{ 1, "1ns" },
+		{ 50000000, "50ms" },
+		{ 90000000000, "1m30s" },
+		{ 3600000000000, "1h" },
 		{ 3661000001500, "1h1m1s1us500ns" },
 	};
 

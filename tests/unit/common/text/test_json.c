@@ -46,18 +46,29 @@ read_body(const char *text, size_t len, struct ml_arena *a, struct body *b, stru
 static void
 refuses_what_go_refuses_and_names_the_field(void **state)
 {
-	static const struct { const char *text, *want; } rows[] = {
-		{ "", "EOF" }, { "  \n", "EOF" }, { "{", "unexpected EOF" }, { "{\"ts\":1", "unexpected EOF" },
-		{ "\"abc", "unexpected EOF" }, { "\"abc\\", "unexpected EOF" }, { "tru", "unexpected EOF" }, { "-", "unexpected EOF" },
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
+		{ "", "EOF" },
+		{ "  \n", "EOF" },
+		{ "{", "unexpected EOF" },
+		{ "{\"ts\":1", "unexpected EOF" },
+		{ "\"abc", "unexpected EOF" },
+		{ "\"abc\\", "unexpected EOF" },
+		{ "tru", "unexpected EOF" },
+		{ "-", "unexpected EOF" },
 		{ "\xef\xbb\xbf{}", "invalid character '\\xef' looking for beginning of value" },
-		{ "[]", "cannot decode array into an object" }, { "\"x\"", "cannot decode string into an object" },
+		{ "[]", "cannot decode array into an object" },
+		{ "\"x\"", "cannot decode string into an object" },
 		{ "1", "cannot decode number into an object" },
 		{ "{\"ts\":\"1\"}", "cannot decode string into field ts of type uint64" },
 		{ "{\"ts\":1.0}", "cannot decode number 1.0 into field ts of type uint64" },
 		{ "{\"ts\":1e3}", "cannot decode number 1e3 into field ts of type uint64" },
 		{ "{\"ts\":-1}", "cannot decode number -1 into field ts of type uint64" },
-		{ "{\"ts\":18446744073709551616}", "cannot decode number 18446744073709551616 into field ts of type uint64" },
-		{ "{\"table_id\":9223372036854775808}", "cannot decode number 9223372036854775808 into field table_id of type int64" },
+		{ "{\"ts\":18446744073709551616}",
+			"cannot decode number 18446744073709551616 into field ts of type uint64" },
+		{ "{\"table_id\":9223372036854775808}",
+			"cannot decode number 9223372036854775808 into field table_id of type int64" },
 		{ "{\"num\":2147483648}", "cannot decode number 2147483648 into field num of type int" },
 		{ "{\"name\":1}", "cannot decode number 1 into field name of type string" },
 		{ "{\"flag\":\"yes\"}", "cannot decode string into field flag of type bool" },
@@ -71,7 +82,8 @@ refuses_what_go_refuses_and_names_the_field(void **state)
 		{ "{\"ts\":1,}", "invalid character '}' looking for beginning of object key string" },
 		{ "{\"name\":\"\t\"}", "invalid character '\\x09' in string literal" },
 		{ "{\"name\":\"\\x\"}", "invalid character 'x' in string escape code" },
-		{ "/**/{}", "invalid character '/' looking for beginning of value" }, { "NaN", "invalid character 'N' looking for beginning of value" },
+		{ "/**/{}", "invalid character '/' looking for beginning of value" },
+		{ "NaN", "invalid character 'N' looking for beginning of value" },
 	};
 
 	(void)state;
@@ -91,7 +103,8 @@ refuses_what_go_refuses_and_names_the_field(void **state)
 static void
 keeps_64_bits_matches_keys_loosely_and_lets_the_last_win(void **state)
 {
-	static const char text[] = " {\"TS\":18446744073709551615, \"table_id\":-9223372036854775808,\"num\":5,\"num\":7,"
+	static const char text[] =
+		" {\"TS\":18446744073709551615, \"table_id\":-9223372036854775808,\"num\":5,\"num\":7,"
 		"\"NUM\":null,\"unknown\":{\"x\":[1,2.5e7]},\"rules\":[\"a.*\",null],\"list\":[1,18446744073709551615],"
 		"\"name\":\"\\ud83d\\ude00\\u00e9\\/\\ud800z\",\"flag\":true,\"obj\":{\"k\":1}} trailing";
 	struct ml_arena a;
@@ -174,11 +187,14 @@ write_doc(struct ml_jw *w)
 static void
 writes_gos_layouts_and_escapes(void **state)
 {
-	static const struct { int indent; const char *want; } rows[] = {
+	static const struct {
+		int indent;
+		const char *want;
+	} rows[] = {
 		{ 0, "{\"list\":[],\"ids\":[-1,18446744073709551615],\"o\":{},"
-			"\"s\":\"a\\u003cb\\u003e\\u0026\\\"\\\\\\n\\u0001\\u2028\\ufffd\xc3\xa9\",\"n\":null}" },
+		     "\"s\":\"a\\u003cb\\u003e\\u0026\\\"\\\\\\n\\u0001\\u2028\\ufffd\xc3\xa9\",\"n\":null}" },
 		{ 1, "{\n \"list\": [],\n \"ids\": [\n  -1,\n  18446744073709551615\n ],\n \"o\": {},\n"
-			" \"s\": \"a\\u003cb\\u003e\\u0026\\\"\\\\\\n\\u0001\\u2028\\ufffd\xc3\xa9\",\n \"n\": null\n}" },
+		     " \"s\": \"a\\u003cb\\u003e\\u0026\\\"\\\\\\n\\u0001\\u2028\\ufffd\xc3\xa9\",\n \"n\": null\n}" },
 	};
 
 	(void)state;

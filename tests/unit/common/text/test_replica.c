@@ -24,14 +24,17 @@ doc_of(const char *text)
 static void
 the_stored_form_is_canonical(void **state)
 {
-	static const struct { const char *text, *section, *without, *want; } rows[] = {
+	static const struct {
+		const char *text, *section, *without, *want;
+	} rows[] = {
 		{ "{}", "", NULL, "" },
 		{ "null", "", NULL, "" },
 		{ "{\"unknown\": 1, \"filter\": {\"x\": 2}}", "", NULL, "" },
 		{ "{\"sink\": {\"protocol\": \"csv\"}, \"bdr-mode\": false, \"case_sensitive\": true}", "", "sink",
 			"{\"case-sensitive\":true,\"bdr-mode\":false}" },
 		{ "{\"filter\": {\"event_filters\": [{\"ignore_event\": [\"insert\"], \"matcher\": [\"a.b\"], \"new\": 1}, null], "
-			"\"rules\": [ \"a.*\" ], \"ignore-txn-start-ts\": [18446744073709551615]}}", "", NULL,
+		  "\"rules\": [ \"a.*\" ], \"ignore-txn-start-ts\": [18446744073709551615]}}",
+			"", NULL,
 			"{\"filter\":{\"rules\":[\"a.*\"],\"ignore-txn-start-ts\":[18446744073709551615],\"event-filters\":["
 			"{\"matcher\":[\"a.b\"],\"ignore-event\":[\"insert\"]},{}]}}" },
 		/* What one sink alone knows stays whole. */
@@ -55,10 +58,13 @@ the_stored_form_is_canonical(void **state)
 static void
 wrong_types_are_named(void **state)
 {
-	static const struct { const char *text, *section, *called, *want; } rows[] = {
+	static const struct {
+		const char *text, *section, *called, *want;
+	} rows[] = {
 		{ "{\"case-sensitive\": 1}", "", "replica_config",
 			"cannot decode number 1 into field replica_config.case-sensitive of type bool" },
-		{ "{\"filter\": []}", "", "replica_config", "cannot decode array into field replica_config.filter of type object" },
+		{ "{\"filter\": []}", "", "replica_config",
+			"cannot decode array into field replica_config.filter of type object" },
 		{ "{\"filter\": {\"event-filters\": {}}}", "", "replica_config",
 			"cannot decode object into field replica_config.filter.event-filters of type array" },
 		{ "{\"filter\": {\"event-filters\": [1]}}", "", "replica_config",
@@ -69,8 +75,10 @@ wrong_types_are_named(void **state)
 			"cannot decode number 1 into field sink_config.csv.quote of type string" },
 		{ "{\"kafka_config\": {\"codec_config\": {\"max-batch-size\": 1.5}}}", "sink", "sink_config",
 			"cannot decode number 1.5 into field sink_config.kafka-config.codec-config.max-batch-size of type int64" },
-		{ "{\"sync-point-interval\": true}", "", "c", "cannot decode bool into field c.sync-point-interval of type string" },
-		{ "{\"memory-quota\": -1}", "", "c", "cannot decode number -1 into field c.memory-quota of type uint64" },
+		{ "{\"sync-point-interval\": true}", "", "c",
+			"cannot decode bool into field c.sync-point-interval of type string" },
+		{ "{\"memory-quota\": -1}", "", "c",
+			"cannot decode number -1 into field c.memory-quota of type uint64" },
 	};
 
 	(void)state;
@@ -81,14 +89,20 @@ wrong_types_are_named(void **state)
 		assert_int_equal(err.code, ML_ErrAPIInvalidParam);
 		assert_string_equal(err.text, rows[i].want);
 	}
-	assert_int_equal(ml_replica_types(doc_of("{\"x\":{},\"filter\":null,\"sink\":{\"csv\":{\"more\":{}}},\"sync-point-interval\":1}"), "",
-				 "c", &a, NULL), 0);
+	assert_int_equal(
+		ml_replica_types(
+			doc_of("{\"x\":{},\"filter\":null,\"sink\":{\"csv\":{\"more\":{}}},\"sync-point-interval\":1}"),
+			"", "c", &a, NULL),
+		0);
 }
 
 static void
 ranges_have_the_codes_of_the_contract(void **state)
 {
-	static const struct { const char *text, *section; enum ml_code code; } rows[] = {
+	static const struct {
+		const char *text, *section;
+		enum ml_code code;
+	} rows[] = {
 		{ "", "", ML_OK },
 		{ "{\"encoder-concurrency\":-1}", "sink", ML_ErrSinkInvalidConfig },
 		{ "{\"encoder-concurrency\":0}", "sink", ML_OK },

@@ -54,14 +54,20 @@ show(struct ml_buf *b, const struct ml_toml *v)
 static void
 documents_become_trees(void **state)
 {
-	static const struct { const char *text, *want; } rows[] = {
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
 		{ "", "{}" },
 		{ "# only a comment", "{}" },
-		{ "\xef\xbb\xbf" "a=1", "{a:1}" },
+		{ "\xef\xbb\xbf"
+		  "a=1",
+			"{a:1}" },
 		{ "a = 1 # one\r\nb = \"x\"\r\n", "{a:1,b:\"x\"}" },
 		{ "a = +1_000\nb=-0\nc=0xDEAD_beef\nd=0o17\ne=0b101", "{a:1000,b:0,c:3735928559,d:15,e:5}" },
-		{ "a = 9223372036854775807\nb = -9223372036854775808", "{a:9223372036854775807,b:-9223372036854775808}" },
-		{ "a = 3.25\nb = 1e3\nc = -2.5E-1\nd = inf\ne = -inf\nf = nan", "{a:3.25,b:1000,c:-0.25,d:inf,e:-inf,f:nan}" },
+		{ "a = 9223372036854775807\nb = -9223372036854775808",
+			"{a:9223372036854775807,b:-9223372036854775808}" },
+		{ "a = 3.25\nb = 1e3\nc = -2.5E-1\nd = inf\ne = -inf\nf = nan",
+			"{a:3.25,b:1000,c:-0.25,d:inf,e:-inf,f:nan}" },
 		{ "a = true\nb=false", "{a:true,b:false}" },
 		{ "a = \"\\u00e4\\t\\\"\\\\\\U0001F600\"", "{a:\"\xc3\xa4\t\"\\\xf0\x9f\x98\x80\"}" },
 		{ "a = 'C:\\x'", "{a:\"C:\\x\"}" },
@@ -97,7 +103,9 @@ documents_become_trees(void **state)
 static void
 mistakes_are_refused_with_their_line(void **state)
 {
-	static const struct { const char *text, *want; } rows[] = {
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
 		{ "a", "line 1: '=' expected after key 'a'" },
 		{ "\n\na =", "line 3: value expected" },
 		{ "= 1", "line 1: key expected" },

@@ -11,19 +11,23 @@
 static void
 offsets_agree_with_the_zone_files(void **state)
 {
-	static const struct { const char *name; int64_t utc_s; int32_t want; } rows[] = {
+	static const struct {
+		const char *name;
+		int64_t utc_s;
+		int32_t want;
+	} rows[] = {
 		{ "UTC", 1709168523, 0 },
 		{ "Asia/Shanghai", 1709168523, 28800 },
-		{ "Asia/Shanghai", 515527199, 28800 },	/* before the summer time of 1986 */
+		{ "Asia/Shanghai", 515527199, 28800 }, /* before the summer time of 1986 */
 		{ "Asia/Shanghai", 515527200, 32400 },
-		{ "Europe/Berlin", 1711846799, 3600 },	/* 2024-03-31 00:59:59 UTC */
+		{ "Europe/Berlin", 1711846799, 3600 }, /* 2024-03-31 00:59:59 UTC */
 		{ "Europe/Berlin", 1711846800, 7200 },
 		{ "Europe/Berlin", 1729990799, 7200 },
 		{ "Europe/Berlin", 1729990800, 3600 },
 		{ "America/New_York", 0, -18000 },
-		{ "America/New_York", 4118104800, -14400 },	/* July 2100, by the rule of the footer */
-		{ "America/New_York", 4102444800, -18000 },	/* January 2100 */
-		{ "Australia/Sydney", 4102444800, 39600 },	/* the same in the south */
+		{ "America/New_York", 4118104800, -14400 }, /* July 2100, by the rule of the footer */
+		{ "America/New_York", 4102444800, -18000 }, /* January 2100 */
+		{ "Australia/Sydney", 4102444800, 39600 },  /* the same in the south */
 		{ "Australia/Sydney", 4118104800, 36000 },
 		{ "Asia/Kolkata", 1709168523, 19800 },
 		{ "+08:00", 0, 28800 },
@@ -88,8 +92,8 @@ local_times_go_back_to_utc(void **state)
 static void
 unknown_names_are_refused(void **state)
 {
-	static const char *const rows[] = { "Mars/Olympus", "../../../etc/passwd", "/etc/localtime", "Europe", "Europe/", "zone.tab",
-		"+99:00", "Europe//Berlin", "." };
+	static const char *const rows[] = { "Mars/Olympus", "../../../etc/passwd", "/etc/localtime", "Europe",
+		"Europe/", "zone.tab", "+99:00", "Europe//Berlin", "." };
 	struct ml_tz *tz = NULL;
 
 	(void)state;
@@ -124,8 +128,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(offsets_agree_with_the_zone_files), cmocka_unit_test(agrees_with_the_c_library),
-		cmocka_unit_test(local_times_go_back_to_utc), cmocka_unit_test(unknown_names_are_refused),
+		cmocka_unit_test(offsets_agree_with_the_zone_files),
+		cmocka_unit_test(agrees_with_the_c_library),
+		cmocka_unit_test(local_times_go_back_to_utc),
+		cmocka_unit_test(unknown_names_are_refused),
 		cmocka_unit_test(system_means_the_environment),
 	};
 

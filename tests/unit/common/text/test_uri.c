@@ -68,11 +68,37 @@ static void
 bad_uris_are_refused_without_showing_them(void **state)
 {
 	static const char *const rows[] = {
-		"", "topic", "/path", "://h", "1x://h", "kafka", "kafka:h/t", "kafka:/h", "kafka://h/t?a=%zz", "kafka://h/t?a=%4",
-		"kafka://h/t?a=%", "kafka://h/t?a=%00", "kafka://h/t%00", "mysql://u:%zz@h/", "mysql://%@h/", "kafka://h/t?a=1;b=2",
-		"kafka://::1:9092/t", "kafka://fe80::1/t", "kafka://[::1/t", "kafka://[::1]9092/t", "kafka://h:99999/t",
-		"kafka://h:port/t", "kafka://h:-1/t", "kafka://h /t", "kafka://h,g:x/t", "kafka://h/t#frag", "mysql://u:pa#ss@h/",
-		"mysql://root:12/34@h/", "mysql://root:12?34@h/", "mysql://root:pa/ss@h/", "kafka://h/t?%gg=1",
+		"",
+		"topic",
+		"/path",
+		"://h",
+		"1x://h",
+		"kafka",
+		"kafka:h/t",
+		"kafka:/h",
+		"kafka://h/t?a=%zz",
+		"kafka://h/t?a=%4",
+		"kafka://h/t?a=%",
+		"kafka://h/t?a=%00",
+		"kafka://h/t%00",
+		"mysql://u:%zz@h/",
+		"mysql://%@h/",
+		"kafka://h/t?a=1;b=2",
+		"kafka://::1:9092/t",
+		"kafka://fe80::1/t",
+		"kafka://[::1/t",
+		"kafka://[::1]9092/t",
+		"kafka://h:99999/t",
+		"kafka://h:port/t",
+		"kafka://h:-1/t",
+		"kafka://h /t",
+		"kafka://h,g:x/t",
+		"kafka://h/t#frag",
+		"mysql://u:pa#ss@h/",
+		"mysql://root:12/34@h/",
+		"mysql://root:12?34@h/",
+		"mysql://root:pa/ss@h/",
+		"kafka://h/t?%gg=1",
 	};
 
 	(void)state;
@@ -106,15 +132,45 @@ with(const char *value)
 static void
 typed_values(void **state)
 {
-	static const struct { const char *text; int got; bool v; } bools[] = {
-		{ "1", 1, true }, { "t", 1, true }, { "T", 1, true }, { "TRUE", 1, true }, { "true", 1, true }, { "True", 1, true },
-		{ "0", 1, false }, { "f", 1, false }, { "F", 1, false }, { "FALSE", 1, false }, { "false", 1, false },
-		{ "False", 1, false }, { "", 1, false }, { "yes", -1, false }, { "tRue", -1, false }, { "%20true", -1, false },
+	static const struct {
+		const char *text;
+		int got;
+		bool v;
+	} bools[] = {
+		{ "1", 1, true },
+		{ "t", 1, true },
+		{ "T", 1, true },
+		{ "TRUE", 1, true },
+		{ "true", 1, true },
+		{ "True", 1, true },
+		{ "0", 1, false },
+		{ "f", 1, false },
+		{ "F", 1, false },
+		{ "FALSE", 1, false },
+		{ "false", 1, false },
+		{ "False", 1, false },
+		{ "", 1, false },
+		{ "yes", -1, false },
+		{ "tRue", -1, false },
+		{ "%20true", -1, false },
 	};
-	static const struct { const char *text; int got; int64_t v; } ints[] = {
-		{ "", 1, 0 }, { "0", 1, 0 }, { "-1", 1, -1 }, { "%2B7", 1, 7 }, { "9223372036854775807", 1, INT64_MAX },
-		{ "-9223372036854775808", 1, INT64_MIN }, { "9223372036854775808", -1, 0 }, { "-", -1, 0 }, { "1x", -1, 0 },
-		{ "0x10", -1, 0 }, { "1.0", -1, 0 }, { "%201", -1, 0 },
+	static const struct {
+		const char *text;
+		int got;
+		int64_t v;
+	} ints[] = {
+		{ "", 1, 0 },
+		{ "0", 1, 0 },
+		{ "-1", 1, -1 },
+		{ "%2B7", 1, 7 },
+		{ "9223372036854775807", 1, INT64_MAX },
+		{ "-9223372036854775808", 1, INT64_MIN },
+		{ "9223372036854775808", -1, 0 },
+		{ "-", -1, 0 },
+		{ "1x", -1, 0 },
+		{ "0x10", -1, 0 },
+		{ "1.0", -1, 0 },
+		{ "%201", -1, 0 },
 	};
 	struct ml_uri *u;
 	struct ml_err err;
@@ -140,7 +196,7 @@ typed_values(void **state)
 		assert_int_equal(ml_uri_int(u, "absent", &n, ML_ErrKafkaInvalidConfig, &err), 0);
 		ml_uri_free(u);
 	}
-	u = with("");	/* an empty duration */
+	u = with(""); /* an empty duration */
 	assert_int_equal(ml_uri_duration_ms(u, "v", &n, ML_ErrKafkaInvalidConfig, &err), 0);
 	assert_int_equal(ml_uri_duration_ms(u, "v", &n, ML_ErrMySQLInvalidConfig, &err), -1);
 	assert_int_equal(err.code, ML_ErrMySQLInvalidConfig);
@@ -154,12 +210,27 @@ typed_values(void **state)
 static void
 durations_are_gos(void **state)
 {
-	static const struct { const char *text; int64_t ns; } good[] = {
-		{ "0", 0 }, { "10s", 10000000000 }, { "500ms", 500000000 }, { "1h30m", 5400000000000 }, { "1.5h", 5400000000000 },
-		{ ".5s", 500000000 }, { "5.s", 5000000000 }, { "-2ms", -2000000 }, { "+3us", 3000 }, { "7ns", 7 },
-		{ "4\xc2\xb5s", 4000 }, { "4\xce\xbcs", 4000 }, { "1s1s", 2000000000 }, { "0s", 0 },
+	static const struct {
+		const char *text;
+		int64_t ns;
+	} good[] = {
+		{ "0", 0 },
+		{ "10s", 10000000000 },
+		{ "500ms", 500000000 },
+		{ "1h30m", 5400000000000 },
+		{ "1.5h", 5400000000000 },
+		{ ".5s", 500000000 },
+		{ "5.s", 5000000000 },
+		{ "-2ms", -2000000 },
+		{ "+3us", 3000 },
+		{ "7ns", 7 },
+		{ "4\xc2\xb5s", 4000 },
+		{ "4\xce\xbcs", 4000 },
+		{ "1s1s", 2000000000 },
+		{ "0s", 0 },
 	};
-	static const char *const bad[] = { "", "-", "10", "s", "1d", "1 s", "1s ", ".s", "1..5s", "9999999999h", "1hx", "0x1s" };
+	static const char *const bad[] = { "", "-", "10", "s", "1d", "1 s", "1s ", ".s", "1..5s", "9999999999h", "1hx",
+		"0x1s" };
 	int64_t ns;
 
 	(void)state;
@@ -176,8 +247,15 @@ durations_are_gos(void **state)
 static void
 hosts_and_ports(void **state)
 {
-	static const struct { const char *text, *host; uint16_t port; } good[] = {
-		{ "h", "h", 9092 }, { "h:1", "h", 1 }, { "h:", "h", 9092 }, { "[::1]:65535", "::1", 65535 }, { "[fe80::1]", "fe80::1", 9092 },
+	static const struct {
+		const char *text, *host;
+		uint16_t port;
+	} good[] = {
+		{ "h", "h", 9092 },
+		{ "h:1", "h", 1 },
+		{ "h:", "h", 9092 },
+		{ "[::1]:65535", "::1", 65535 },
+		{ "[fe80::1]", "fe80::1", 9092 },
 	};
 	static const char *const bad[] = { "", ":1", "h:0", "h:65536", "[]:1", "::1", "a,b", "toolong-name" };
 	char host[12];
@@ -197,29 +275,35 @@ hosts_and_ports(void **state)
 static void
 secrets_are_masked_and_kept_by_an_update(void **state)
 {
-	static const struct { const char *text, *masked; } rows[] = {
+	static const struct {
+		const char *text, *masked;
+	} rows[] = {
 		{ "mysql://root:s3cret@h:4000/?ssl-ca=/ca.pem&ssl-key=/key.pem",
 			"mysql://root:xxxxx@h:4000/?ssl-ca=/ca.pem&ssl-key=xxxxx" },
 		{ "kafka://h:9092/t?sasl-user=u&sasl-password=s3cret&kafka-client-id=c&cert=/c",
 			"kafka://h:9092/t?sasl-user=u&sasl-password=xxxxx&kafka-client-id=xxxxx&cert=/c" },
 		{ "s3://b/p?access-key=s3cret&secret-access-key=a+s3cret&session-token=s3cret&region=r",
 			"s3://b/p?access-key=xxxxx&secret-access-key=xxxxx&session-token=xxxxx&region=r" },
-		{ "azure://c/p?sas-token=s3cret&account-name=n&account-key=s3cret", "azure://c/p?sas-token=xxxxx&account-name=n&account-key=xxxxx" },
+		{ "azure://c/p?sas-token=s3cret&account-name=n&account-key=s3cret",
+			"azure://c/p?sas-token=xxxxx&account-name=n&account-key=xxxxx" },
 		{ "kafka://h/t?Sasl-PassWord=s3cret", "kafka://h/t?Sasl-PassWord=xxxxx" },
 		{ "kafka://h/t?sasl-p%61ssword=s3cret", "kafka://h/t?sasl-p%61ssword=xxxxx" },
 		{ "kafka://h/t?password=s3cret&password=s3cret2", "kafka://h/t?password=xxxxx&password=xxxxx" },
 		{ "mysql://u:@h/", "mysql://u:xxxxx@h/" },
 		{ "mysql://u:p%40s3cret@h/", "mysql://u:xxxxx@h/" },
-		{ "kafka://h/t?schema-registry=http%3A%2F%2Fu%3As3cret%40r", "kafka://h/t?schema-registry=http://u:xxxxx%40r" },
+		{ "kafka://h/t?schema-registry=http%3A%2F%2Fu%3As3cret%40r",
+			"kafka://h/t?schema-registry=http://u:xxxxx%40r" },
 		{ "kafka://h/t?schema-registry=http://r:8081", "kafka://h/t?schema-registry=http://r:8081" },
-		{ "blackhole://", "blackhole://" }, { "blackhole:", "blackhole:" },
+		{ "blackhole://", "blackhole://" },
+		{ "blackhole:", "blackhole:" },
 		{ "file:///d?protocol=csv&&x", "file:///d?protocol=csv&&x" },
 		{ "kafka://h/t?password", "kafka://h/t?password" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char *m = ml_uri_mask(rows[i].text, ML_MASK_API), *log = ml_uri_mask(rows[i].text, ML_MASK_STRONG), *back;
+		char *m = ml_uri_mask(rows[i].text, ML_MASK_API), *log = ml_uri_mask(rows[i].text, ML_MASK_STRONG),
+		     *back;
 
 		assert_string_equal(m, rows[i].masked);
 		assert_null(strstr(m, "s3cret"));
@@ -237,7 +321,9 @@ secrets_are_masked_and_kept_by_an_update(void **state)
 static void
 unmask_takes_only_masked_values_from_the_stored_uri(void **state)
 {
-	static const struct { const char *given, *stored, *want; } rows[] = {
+	static const struct {
+		const char *given, *stored, *want;
+	} rows[] = {
 		{ "kafka://n/t?sasl-password=xxxxx&sasl-user=b", "kafka://o/t?sasl-user=a&sasl-password=pw",
 			"kafka://n/t?sasl-password=pw&sasl-user=b" },
 		{ "kafka://n/t?sasl-password=new", "kafka://o/t?sasl-password=pw", "kafka://n/t?sasl-password=new" },

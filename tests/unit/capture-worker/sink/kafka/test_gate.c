@@ -92,7 +92,7 @@ the_first_message_of_a_partition_goes_alone(void **state)
 	assert_int_equal(kafka_gate_pump(g, &err), 0);
 	assert_int_equal(under_way(0), 1);
 	report(0, 1);
-	assert_int_equal(under_way(0), 5);	/* all that waited, as one set */
+	assert_int_equal(under_way(0), 5); /* all that waited, as one set */
 	assert_int_equal(lanes[0].sets, 1);
 }
 
@@ -105,7 +105,7 @@ a_lane_has_two_sets_under_way_and_all_lanes_their_limit(void **state)
 	for (int i = 0; i < 3; i++)
 		lanes[i].known = true;
 	for (int i = 0; i < 30; i++)
-		put(i % 3, i, 200);	/* 240 with what a record adds: four a set */
+		put(i % 3, i, 200); /* 240 with what a record adds: four a set */
 	assert_int_equal(kafka_gate_pump(g, &err), 0);
 	/* In turn: each lane's first set, then the second of the one that waited longest. */
 	assert_int_equal(g->sets, KAFKA_BROKER_SETS);
@@ -114,7 +114,7 @@ a_lane_has_two_sets_under_way_and_all_lanes_their_limit(void **state)
 	assert_int_equal(under_way(2), 4);
 	report(1, 3);
 	assert_int_equal(g->in_flight, 13);
-	report(1, 1);	/* its set is done: the next in turn is lane 1's second */
+	report(1, 1); /* its set is done: the next in turn is lane 1's second */
 	assert_int_equal(lanes[1].sets, 1);
 	assert_int_equal(under_way(1), 4);
 	report(0, 4);
@@ -151,7 +151,7 @@ what_librdkafka_refuses_is_an_error_and_not_under_way(void **state)
 	char *huge = calloc(1, 4u << 20);
 
 	(void)state;
-	msgs[0].value = huge;	/* above message.max.bytes */
+	msgs[0].value = huge; /* above message.max.bytes */
 	msgs[0].value_len = 4u << 20;
 	kafka_gate_put(g, &lanes[0], &msgs[0]);
 	assert_int_equal(kafka_gate_pump(g, &err), -1);
@@ -166,7 +166,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_first_message_of_a_partition_goes_alone, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_lane_has_two_sets_under_way_and_all_lanes_their_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_lane_has_two_sets_under_way_and_all_lanes_their_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_set_holds_one_message_at_least, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_librdkafka_refuses_is_an_error_and_not_under_way, setup, teardown),
 	};

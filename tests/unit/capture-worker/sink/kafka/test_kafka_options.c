@@ -37,7 +37,10 @@ read_options(struct kafka_options *o, const char *uri, const char *file, struct 
 static void
 bad_settings_are_refused_with_their_code(void **state)
 {
-	static const struct { const char *uri, *file, *inner; enum ml_code code; } rows[] = {
+	static const struct {
+		const char *uri, *file, *inner;
+		enum ml_code code;
+	} rows[] = {
 		{ "kafka://h:9092", "", "no topic is specified in sink-uri", ML_ErrKafkaInvalidConfig },
 		{ "kafka://h:9092///", "", "no topic is specified in sink-uri", ML_ErrKafkaInvalidConfig },
 		{ "kafka:///t", "", "no broker", ML_ErrKafkaInvalidConfig },
@@ -59,24 +62,31 @@ bad_settings_are_refused_with_their_code(void **state)
 		{ "kafka://h/t?ca=/ca&cert=/c&key=/k&enable-tls=false", "", "enable-tls", ML_ErrKafkaInvalidConfig },
 		{ "kafka://h/t?sasl-mechanism=md5", "", "sasl-mechanism", ML_ErrKafkaInvalidConfig },
 		{ "kafka://h/t?sasl-gssapi-auth-type=magic", "", "sasl-gssapi-auth-type", ML_ErrKafkaInvalidConfig },
-		{ "kafka://h/t?sasl-mechanism=gssapi&sasl-gssapi-auth-type=user", "", "not supported", ML_ErrKafkaInvalidConfig },
+		{ "kafka://h/t?sasl-mechanism=gssapi&sasl-gssapi-auth-type=user", "", "not supported",
+			ML_ErrKafkaInvalidConfig },
 		{ "kafka://h/t?sasl-mechanism=gssapi&sasl-gssapi-auth-type=keytab&sasl-gssapi-keytab-path=/k&sasl-gssapi-user=u"
-			"&sasl-gssapi-realm=R%24(id)", "", "letters, digits", ML_ErrKafkaInvalidConfig },
+		  "&sasl-gssapi-realm=R%24(id)",
+			"", "letters, digits", ML_ErrKafkaInvalidConfig },
 		{ "kafka://h/t?sasl-mechanism=gssapi&sasl-gssapi-auth-type=keytab&sasl-gssapi-keytab-path=/k%22%3Bid&sasl-gssapi-user=u"
-			"&sasl-gssapi-realm=R", "", "letters, digits", ML_ErrKafkaInvalidConfig },
+		  "&sasl-gssapi-realm=R",
+			"", "letters, digits", ML_ErrKafkaInvalidConfig },
 		{ "kafka://h/t?sasl-mechanism=oauthbearer", "", "sasl-oauth-client-id", ML_ErrKafkaInvalidConfig },
-		{ "kafka://h/t", "{\"kafka-config\":{\"sasl-oauth-client-id\":\"i\"}}", "not oauthbearer", ML_ErrKafkaInvalidConfig },
+		{ "kafka://h/t", "{\"kafka-config\":{\"sasl-oauth-client-id\":\"i\"}}", "not oauthbearer",
+			ML_ErrKafkaInvalidConfig },
 		{ "kafka://h/t?sasl-mechanism=oauthbearer",
 			"{\"kafka-config\":{\"sasl-oauth-client-id\":\"i\",\"sasl-oauth-client-secret\":\"?\",\"sasl-oauth-token-url\":\"http://x\"}}",
 			"not base64", ML_ErrKafkaInvalidConfig },
-		{ "kafka://h/t?transaction-atomicity=table", "", "table level atomicity is not supported by kafka scheme", ML_ErrSinkURIInvalid },
+		{ "kafka://h/t?transaction-atomicity=table", "",
+			"table level atomicity is not supported by kafka scheme", ML_ErrSinkURIInvalid },
 		{ "kafka://h/t?transaction-atomicity=x", "", "x level atomicity", ML_ErrSinkURIInvalid },
 		{ "kafka://h/t", "{\"transaction-atomicity\":\"table\"}", "table level", ML_ErrSinkURIInvalid },
-		{ "kafka://h/t", "{\"kafka-config\":{\"partition-num\":\"3\"}}", "partition-num", ML_ErrKafkaInvalidConfig },
-		{ "kafka://h/t", "{\"kafka-config\":{\"partition-num\":0}}", "CDC:ErrKafkaInvalidPartitionNum", ML_ErrKafkaInvalidConfig },
-		/* A key of the URI wins, also when its value is the type's zero. */
-		{ "kafka://h/t?replication-factor=0", "{\"kafka-config\":{\"replication-factor\":2}}", "replication-factor",
+		{ "kafka://h/t", "{\"kafka-config\":{\"partition-num\":\"3\"}}", "partition-num",
 			ML_ErrKafkaInvalidConfig },
+		{ "kafka://h/t", "{\"kafka-config\":{\"partition-num\":0}}", "CDC:ErrKafkaInvalidPartitionNum",
+			ML_ErrKafkaInvalidConfig },
+		/* A key of the URI wins, also when its value is the type's zero. */
+		{ "kafka://h/t?replication-factor=0", "{\"kafka-config\":{\"replication-factor\":2}}",
+			"replication-factor", ML_ErrKafkaInvalidConfig },
 		{ "kafka://h/t", "{\"kafka-config\":[1]}", "kafka-config", ML_ErrSinkInvalidConfig },
 		{ "kafka://h/t", "no json", "JSON", ML_ErrSinkInvalidConfig },
 	};
@@ -125,22 +135,25 @@ defaults_and_given_values(void **state)
 	assert_false(o.sasl);
 	kafka_options_fini(&o);
 
-	assert_int_equal(read_options(&o,
-		"kafka+ssl://h/t?partition-num=7&replication-factor=3&max-message-bytes=2000&required-acks=0&max-retry=-3"
-		"&compression=%20ZSTD%20&kafka-client-id=me&auto-create-topic=false&dial-timeout=2s&write-timeout=&kafka-version=2.4.0",
-		"{\"kafka-config\":{\"partition-num\":2,\"write-timeout\":\"3s\",\"read-timeout\":\"500ms\",\"required-acks\":1}}", &err), 0);
+	assert_int_equal(
+		read_options(&o,
+			"kafka+ssl://h/t?partition-num=7&replication-factor=3&max-message-bytes=2000&required-acks=0&max-retry=-3"
+			"&compression=%20ZSTD%20&kafka-client-id=me&auto-create-topic=false&dial-timeout=2s&write-timeout=&kafka-version=2.4.0",
+			"{\"kafka-config\":{\"partition-num\":2,\"write-timeout\":\"3s\",\"read-timeout\":\"500ms\",\"required-acks\":1}}",
+			&err),
+		0);
 	assert_int_equal(o.partitions, 7);
 	assert_int_equal(o.replication, 3);
 	assert_int_equal(o.max_message_bytes, 2000);
 	assert_int_equal(o.acks, 0);
-	assert_int_equal(o.max_retry, 5);	/* a negative one is ignored */
+	assert_int_equal(o.max_retry, 5); /* a negative one is ignored */
 	assert_string_equal(o.compression, "zstd");
 	assert_string_equal(o.client_id, "me");
 	assert_false(o.auto_create);
 	assert_int_equal(o.dial_ms, 2000);
 	assert_int_equal(o.write_ms, 3000);
 	assert_int_equal(o.read_ms, 500);
-	assert_false(o.tls);	/* the scheme switches nothing on */
+	assert_false(o.tls); /* the scheme switches nothing on */
 	kafka_options_fini(&o);
 
 	assert_int_equal(read_options(&o, "kafka://h/t?compression=brotli", "", &err), 0);
@@ -151,27 +164,36 @@ defaults_and_given_values(void **state)
 static void
 security_goes_to_the_client(void **state)
 {
-	static const struct { const char *uri, *file; bool tls, sasl; const char *name, *value; } rows[] = {
+	static const struct {
+		const char *uri, *file;
+		bool tls, sasl;
+		const char *name, *value;
+	} rows[] = {
 		{ "kafka://h/t?enable-tls=true", "", true, false, "ssl.ca.location", NULL },
 		{ "kafka://h/t?ca=/a&cert=/c&key=/k", "", true, false, "ssl.key.location", "/k" },
 		{ "kafka://h/t?ca=/a&cert=/c&key=/k&enable-tls=true&insecure-skip-verify=true", "", true, false,
 			"enable.ssl.certificate.verification", "false" },
-		{ "kafka://h/t?insecure-skip-verify=true", "", false, false, "enable.ssl.certificate.verification", NULL },
-		{ "kafka://h/t?sasl-mechanism=Plain&sasl-user=u&sasl-password=p%26w", "", false, true, "sasl.password", "p&w" },
-		{ "kafka://h/t?sasl-mechanism=scram-sha-512&sasl-user=u&sasl-password=p&enable-tls=1", "", true, true, "sasl.mechanisms",
-			"SCRAM-SHA-512" },
+		{ "kafka://h/t?insecure-skip-verify=true", "", false, false, "enable.ssl.certificate.verification",
+			NULL },
+		{ "kafka://h/t?sasl-mechanism=Plain&sasl-user=u&sasl-password=p%26w", "", false, true, "sasl.password",
+			"p&w" },
+		{ "kafka://h/t?sasl-mechanism=scram-sha-512&sasl-user=u&sasl-password=p&enable-tls=1", "", true, true,
+			"sasl.mechanisms", "SCRAM-SHA-512" },
 		{ "kafka://h/t?sasl-user=u&sasl-password=p", "", false, false, "sasl.username", NULL },
-		{ "kafka://h/t", "{\"kafka-config\":{\"sasl-mechanism\":\"SCRAM-SHA-256\",\"sasl-user\":\"u\",\"sasl-password\":\"p\"}}", false,
-			true, "sasl.username", "u" },
+		{ "kafka://h/t",
+			"{\"kafka-config\":{\"sasl-mechanism\":\"SCRAM-SHA-256\",\"sasl-user\":\"u\",\"sasl-password\":\"p\"}}",
+			false, true, "sasl.username", "u" },
 		{ "kafka://h/t?sasl-mechanism=gssapi&sasl-gssapi-auth-type=keytab&sasl-gssapi-keytab-path=/etc/k.tab&sasl-gssapi-user=cdc"
-			"&sasl-gssapi-realm=EXAMPLE.COM&sasl-gssapi-service-name=kafka", "", false, true, "sasl.kerberos.principal",
-			"cdc@EXAMPLE.COM" },
+		  "&sasl-gssapi-realm=EXAMPLE.COM&sasl-gssapi-service-name=kafka",
+			"", false, true, "sasl.kerberos.principal", "cdc@EXAMPLE.COM" },
 		{ "kafka://h/t?sasl-mechanism=oauthbearer",
 			"{\"kafka-config\":{\"sasl-oauth-client-id\":\"i\",\"sasl-oauth-client-secret\":\"czNjcmV0\",\"sasl-oauth-token-url\":"
-			"\"http://x/token\",\"sasl-oauth-scopes\":[\"a\",\"b\"]}}", false, true, "sasl.oauthbearer.client.secret", "s3cret" },
+			"\"http://x/token\",\"sasl-oauth-scopes\":[\"a\",\"b\"]}}",
+			false, true, "sasl.oauthbearer.client.secret", "s3cret" },
 		{ "kafka://h/t?sasl-mechanism=oauthbearer",
 			"{\"kafka-config\":{\"sasl-oauth-client-id\":\"i\",\"sasl-oauth-client-secret\":\"czNjcmV0\",\"sasl-oauth-token-url\":"
-			"\"http://x/token\",\"sasl-oauth-scopes\":[\"a\",\"b\"]}}", false, true, "sasl.oauthbearer.scope", "a b" },
+			"\"http://x/token\",\"sasl-oauth-scopes\":[\"a\",\"b\"]}}",
+			false, true, "sasl.oauthbearer.scope", "a b" },
 	};
 
 	(void)state;
@@ -195,7 +217,9 @@ static void
 every_property_is_one_that_the_client_knows(void **state)
 {
 	static const char *const uris[] = {
-		"kafka://127.0.0.1:1/t", "kafka://127.0.0.1:1/t?required-acks=0&max-retry=0", "kafka://127.0.0.1:1/t?compression=gzip&enable-tls=true",
+		"kafka://127.0.0.1:1/t",
+		"kafka://127.0.0.1:1/t?required-acks=0&max-retry=0",
+		"kafka://127.0.0.1:1/t?compression=gzip&enable-tls=true",
 		"kafka://127.0.0.1:1/t?sasl-mechanism=plain&sasl-user=u&sasl-password=p&max-message-bytes=100",
 		"kafka://127.0.0.1:1/t?sasl-mechanism=scram-sha-256&sasl-user=u&sasl-password=p&enable-tls=true&insecure-skip-verify=true",
 	};
@@ -222,7 +246,8 @@ opening_fails_with_a_code_and_in_time(void **state)
 	struct ml_err err;
 
 	(void)state;
-	assert_int_equal(read_options(&o, "kafka://127.0.0.1:1/t?ca=/nowhere/x&cert=/nowhere/x&key=/nowhere/x", "", &err), 0);
+	assert_int_equal(
+		read_options(&o, "kafka://127.0.0.1:1/t?ca=/nowhere/x&cert=/nowhere/x&key=/nowhere/x", "", &err), 0);
 	assert_int_equal(kafka_client_open(&c, &o, 1000, NULL, "cf/0", &err), -1);
 	assert_true(err.code == ML_ErrKafkaNewProducer || err.code == ML_ErrKafkaInvalidConfig);
 	kafka_options_fini(&o);

@@ -165,12 +165,24 @@ follows_no_links_and_obeys_a_stop(void **state)
 static void
 paths_are_old_by_their_date_directory_only(void **state)
 {
-	static const struct { const char *path; bool old; } rows[] = {
-		{ "db/t/7/2026-11-19/CDC000001.json", true }, { "db/t/7/2026-11-19/meta/CDC.index", true },
-		{ "db/t/7/12/2026-11-19/CDC000001.json", true }, { "db/t/7/2026-11-20/CDC000001.json", false },
-		{ "db/t/7/2026-11-19", false }, { "db/t/7/CDC000001.json", false }, { "db/t/meta/2026-11-19/x", false },
-		{ "2026-11-19/t/7/x", false }, { "db/2026-11-19/7/x", false }, { "db/t/2026-11-19/x/y", false },
-		{ "db/t/7/12/13/2026-11-19/x", false }, { "db/t/7/2026-11/CDC000001.json", false }, { "metadata", false }, { "", false },
+	static const struct {
+		const char *path;
+		bool old;
+	} rows[] = {
+		{ "db/t/7/2026-11-19/CDC000001.json", true },
+		{ "db/t/7/2026-11-19/meta/CDC.index", true },
+		{ "db/t/7/12/2026-11-19/CDC000001.json", true },
+		{ "db/t/7/2026-11-20/CDC000001.json", false },
+		{ "db/t/7/2026-11-19", false },
+		{ "db/t/7/CDC000001.json", false },
+		{ "db/t/meta/2026-11-19/x", false },
+		{ "2026-11-19/t/7/x", false },
+		{ "db/2026-11-19/7/x", false },
+		{ "db/t/2026-11-19/x/y", false },
+		{ "db/t/7/12/13/2026-11-19/x", false },
+		{ "db/t/7/2026-11/CDC000001.json", false },
+		{ "metadata", false },
+		{ "", false },
 		{ "db/t/1234567890123456789012345678901234567890/2026-11-19/x", false },
 	};
 
@@ -203,7 +215,7 @@ static void
 runs_on_schedule_by_the_checkpoints_local_date(void **state)
 {
 	/* 2026-11-25 16:30 UTC is the 26th in Shanghai: six days back is the 20th. */
-	const uint64_t now = 1795624200000, due = 1795629600000;	/* 18:00 UTC is 02:00 there */
+	const uint64_t now = 1795624200000, due = 1795629600000; /* 18:00 UTC is 02:00 there */
 	ml_ts checkpoint = ml_ts_from_ms(now);
 	struct ml_err err;
 	struct cleanup *c;
@@ -217,7 +229,7 @@ runs_on_schedule_by_the_checkpoints_local_date(void **state)
 	c = start(6, STORAGE_DATE_DAY, "0 0 2 * * *", tz, now);
 	assert_non_null(c);
 	cleanup_tick(c, checkpoint, due - 1000);
-	cleanup_tick(c, 0, due);	/* no checkpoint yet: this run is left out */
+	cleanup_tick(c, 0, due); /* no checkpoint yet: this run is left out */
 	cleanup_tick(c, checkpoint, due + 1000);
 	cleanup_free(c);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)

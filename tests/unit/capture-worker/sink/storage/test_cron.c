@@ -69,12 +69,28 @@ says_which_field_is_wrong(void **state)
 	static const struct {
 		const char *spec, *want;
 	} rows[] = {
-		{ "", "six fields" }, { "0 0 2 * *", "six fields" }, { "0 0 2 * * * *", "more than six" }, { "60 0 2 * * *", "second" },
-		{ "0 60 2 * * *", "minute" }, { "0 0 24 * * *", "hour" }, { "0 0 2 0 * *", "day" }, { "0 0 2 32 * *", "day" },
-		{ "0 0 2 * 13 *", "month" }, { "0 0 2 * sept *", "month" }, { "0 0 2 * * 7", "weekday" }, { "x 0 2 * * *", "second" },
-		{ "-1 0 2 * * *", "second" }, { "1- 0 2 * * *", "second" }, { "5-3 0 2 * * *", "second" }, { "*/0 0 2 * * *", "second" },
-		{ "1, 0 2 * * *", "second" }, { "1,,2 0 2 * * *", "second" }, { "*/ 0 2 * * *", "second" }, { "99999999999 0 2 * * *", "second" },
-		{ "@daily", "second" }, { "1-2-3 0 2 * * *", "second" },
+		{ "", "six fields" },
+		{ "0 0 2 * *", "six fields" },
+		{ "0 0 2 * * * *", "more than six" },
+		{ "60 0 2 * * *", "second" },
+		{ "0 60 2 * * *", "minute" },
+		{ "0 0 24 * * *", "hour" },
+		{ "0 0 2 0 * *", "day" },
+		{ "0 0 2 32 * *", "day" },
+		{ "0 0 2 * 13 *", "month" },
+		{ "0 0 2 * sept *", "month" },
+		{ "0 0 2 * * 7", "weekday" },
+		{ "x 0 2 * * *", "second" },
+		{ "-1 0 2 * * *", "second" },
+		{ "1- 0 2 * * *", "second" },
+		{ "5-3 0 2 * * *", "second" },
+		{ "*/0 0 2 * * *", "second" },
+		{ "1, 0 2 * * *", "second" },
+		{ "1,,2 0 2 * * *", "second" },
+		{ "*/ 0 2 * * *", "second" },
+		{ "99999999999 0 2 * * *", "second" },
+		{ "@daily", "second" },
+		{ "1-2-3 0 2 * * *", "second" },
 	};
 
 	(void)state;

@@ -13,7 +13,7 @@
 struct col {
 	const char *name, *type;
 	int code, flen, decimal;
-	const char *dflt;	/* NULL: none */
+	const char *dflt; /* NULL: none */
 	bool not_null, pk, is_unsigned;
 };
 
@@ -37,7 +37,7 @@ table(const char *db, const char *name, const struct col *cols, uint16_t n)
 		c->flen = cols[i].flen;
 		c->decimal = cols[i].decimal;
 		c->flags = (uint8_t)((cols[i].not_null ? 0 : ML_F_NULLABLE) | (cols[i].pk ? ML_F_PRIMARY_KEY : 0) |
-			(cols[i].is_unsigned ? ML_F_UNSIGNED : 0));
+				     (cols[i].is_unsigned ? ML_F_UNSIGNED : 0));
 		if (cols[i].dflt != NULL) {
 			c->has_default = true;
 			c->dflt = (struct ml_text){ cols[i].dflt, (uint32_t)strlen(cols[i].dflt) };
@@ -49,7 +49,11 @@ table(const char *db, const char *name, const struct col *cols, uint16_t n)
 static struct schema_file
 file_of(struct ml_schema *s)
 {
-	return (struct schema_file){ .db = s->db.s, .db_len = s->db.len, .table = s->table.s, .table_len = s->table.len, .schema = s,
+	return (struct schema_file){ .db = s->db.s,
+		.db_len = s->db.len,
+		.table = s->table.s,
+		.table_len = s->table.len,
+		.schema = s,
 		.query = "" };
 }
 
@@ -84,42 +88,41 @@ checksums_are_those_of_the_reference(void **state)
 	ml_schema_unref(s);
 }
 
-static const char want_employee[] =
-	"{\n"
-	"    \"Table\": \"employee\",\n"
-	"    \"Schema\": \"hr\",\n"
-	"    \"Version\": 1,\n"
-	"    \"TableVersion\": 441349361156227074,\n"
-	"    \"Query\": \"ALTER TABLE `hr`.`employee` ADD COLUMN `HiredAt` DATETIME(3)\",\n"
-	"    \"Type\": 5,\n"
-	"    \"TableColumns\": [\n"
-	"        {\n"
-	"            \"ColumnName\": \"Id\",\n"
-	"            \"ColumnType\": \"INT\",\n"
-	"            \"ColumnPrecision\": \"11\",\n"
-	"            \"ColumnNullable\": \"false\",\n"
-	"            \"ColumnIsPk\": \"true\"\n"
-	"        },\n"
-	"        {\n"
-	"            \"ColumnName\": \"LastName\",\n"
-	"            \"ColumnType\": \"CHAR\",\n"
-	"            \"ColumnPrecision\": \"20\"\n"
-	"        },\n"
-	"        {\n"
-	"            \"ColumnName\": \"Bonus\",\n"
-	"            \"ColumnType\": \"DECIMAL\",\n"
-	"            \"ColumnDefault\": \"0.00\",\n"
-	"            \"ColumnPrecision\": \"12\",\n"
-	"            \"ColumnScale\": \"2\"\n"
-	"        },\n"
-	"        {\n"
-	"            \"ColumnName\": \"HiredAt\",\n"
-	"            \"ColumnType\": \"DATETIME\",\n"
-	"            \"ColumnScale\": \"3\"\n"
-	"        }\n"
-	"    ],\n"
-	"    \"TableColumnsTotal\": 4\n"
-	"}";
+static const char want_employee[] = "{\n"
+				    "    \"Table\": \"employee\",\n"
+				    "    \"Schema\": \"hr\",\n"
+				    "    \"Version\": 1,\n"
+				    "    \"TableVersion\": 441349361156227074,\n"
+				    "    \"Query\": \"ALTER TABLE `hr`.`employee` ADD COLUMN `HiredAt` DATETIME(3)\",\n"
+				    "    \"Type\": 5,\n"
+				    "    \"TableColumns\": [\n"
+				    "        {\n"
+				    "            \"ColumnName\": \"Id\",\n"
+				    "            \"ColumnType\": \"INT\",\n"
+				    "            \"ColumnPrecision\": \"11\",\n"
+				    "            \"ColumnNullable\": \"false\",\n"
+				    "            \"ColumnIsPk\": \"true\"\n"
+				    "        },\n"
+				    "        {\n"
+				    "            \"ColumnName\": \"LastName\",\n"
+				    "            \"ColumnType\": \"CHAR\",\n"
+				    "            \"ColumnPrecision\": \"20\"\n"
+				    "        },\n"
+				    "        {\n"
+				    "            \"ColumnName\": \"Bonus\",\n"
+				    "            \"ColumnType\": \"DECIMAL\",\n"
+				    "            \"ColumnDefault\": \"0.00\",\n"
+				    "            \"ColumnPrecision\": \"12\",\n"
+				    "            \"ColumnScale\": \"2\"\n"
+				    "        },\n"
+				    "        {\n"
+				    "            \"ColumnName\": \"HiredAt\",\n"
+				    "            \"ColumnType\": \"DATETIME\",\n"
+				    "            \"ColumnScale\": \"3\"\n"
+				    "        }\n"
+				    "    ],\n"
+				    "    \"TableColumnsTotal\": 4\n"
+				    "}";
 
 static void
 a_file_is_written_byte_for_byte(void **state)
@@ -172,7 +175,7 @@ types_precision_scale_and_defaults(void **state)
 {
 	static const struct {
 		struct col col;
-		const char *want;	/* fields behind the name, without blanks and line ends */
+		const char *want; /* fields behind the name, without blanks and line ends */
 	} rows[] = {
 		{ { "c", "tinyint unsigned", ML_T_TINY, -1, -1, NULL, false, false, true },
 			"\"ColumnType\":\"TINYINT UNSIGNED\",\"ColumnPrecision\":\"3\"" },
@@ -180,12 +183,14 @@ types_precision_scale_and_defaults(void **state)
 			"\"ColumnType\":\"BIGINT UNSIGNED\",\"ColumnDefault\":\"7\",\"ColumnPrecision\":\"20\",\"ColumnNullable\":\"false\"" },
 		{ { "c", "bit", ML_T_BIT, 4, -1, "\n", false, false, false },
 			"\"ColumnType\":\"BIT UNSIGNED\",\"ColumnDefault\":\"\\n\",\"ColumnPrecision\":\"4\"" },
-		{ { "c", "year", ML_T_YEAR, 4, -1, NULL, false, false, false }, "\"ColumnType\":\"YEAR UNSIGNED\",\"ColumnPrecision\":\"4\"" },
+		{ { "c", "year", ML_T_YEAR, 4, -1, NULL, false, false, false },
+			"\"ColumnType\":\"YEAR UNSIGNED\",\"ColumnPrecision\":\"4\"" },
 		{ { "c", "float", ML_T_FLOAT, -1, -1, "1.25", false, false, false },
 			"\"ColumnType\":\"FLOAT\",\"ColumnDefault\":\"1.25\",\"ColumnPrecision\":\"12\"" },
 		{ { "c", "float", ML_T_FLOAT, 10, 3, NULL, false, false, false },
 			"\"ColumnType\":\"FLOAT\",\"ColumnPrecision\":\"10\",\"ColumnScale\":\"3\"" },
-		{ { "c", "double", ML_T_DOUBLE, -1, -1, NULL, false, false, false }, "\"ColumnType\":\"DOUBLE\",\"ColumnPrecision\":\"22\"" },
+		{ { "c", "double", ML_T_DOUBLE, -1, -1, NULL, false, false, false },
+			"\"ColumnType\":\"DOUBLE\",\"ColumnPrecision\":\"22\"" },
 		{ { "c", "decimal", ML_T_DECIMAL, 10, 0, NULL, false, false, false },
 			"\"ColumnType\":\"DECIMAL\",\"ColumnPrecision\":\"10\",\"ColumnScale\":\"0\"" },
 		{ { "c", "datetime", ML_T_DATETIME, -1, 0, "2024-01-01 00:00:00", false, false, false },
@@ -194,10 +199,12 @@ types_precision_scale_and_defaults(void **state)
 			"\"ColumnType\":\"TIMESTAMP\",\"ColumnScale\":\"6\"" },
 		{ { "c", "date", ML_T_DATE, -1, -1, NULL, false, false, false }, "\"ColumnType\":\"DATE\"" },
 		{ { "c", "json", ML_T_JSON, -1, -1, NULL, false, false, false }, "\"ColumnType\":\"JSON\"" },
-		{ { "c", "enum", ML_T_ENUM, -1, -1, "a", false, false, false }, "\"ColumnType\":\"ENUM\",\"ColumnDefault\":\"a\"" },
+		{ { "c", "enum", ML_T_ENUM, -1, -1, "a", false, false, false },
+			"\"ColumnType\":\"ENUM\",\"ColumnDefault\":\"a\"" },
 		{ { "c", "longtext", ML_T_LONGBLOB, -1, -1, NULL, false, false, false },
 			"\"ColumnType\":\"LONGTEXT\",\"ColumnPrecision\":\"4294967295\"" },
-		{ { "c", "blob", ML_T_BLOB, -1, -1, NULL, false, false, false }, "\"ColumnType\":\"BLOB\",\"ColumnPrecision\":\"65535\"" },
+		{ { "c", "blob", ML_T_BLOB, -1, -1, NULL, false, false, false },
+			"\"ColumnType\":\"BLOB\",\"ColumnPrecision\":\"65535\"" },
 		{ { "c", "varchar", ML_T_VARCHAR, 30, -1, "", false, false, false },
 			"\"ColumnType\":\"VARCHAR\",\"ColumnDefault\":\"\",\"ColumnPrecision\":\"30\"" },
 		{ { "c", "varchar", ML_T_VARCHAR, 30, -1, "<&>\xe2\x80\xa8\xc3\xa4\xff", false, false, false },
@@ -216,7 +223,8 @@ types_precision_scale_and_defaults(void **state)
 		from = strstr(b.data, "\"ColumnType\"");
 		to = strstr(from, "\n        }");
 		for (; from < to; from++)
-			if (*from != '\n' && !(*from == ' ' && (from[-1] == ':' || from[-1] == ' ' || from[-1] == '\n')))
+			if (*from != '\n' &&
+				!(*from == ' ' && (from[-1] == ':' || from[-1] == ' ' || from[-1] == '\n')))
 				*p++ = *from;
 		*p = '\0';
 		assert_string_equal(got, rows[i].want);
@@ -236,12 +244,14 @@ views_have_no_types_and_ids_come_first_on_demand(void **state)
 	(void)state;
 	f.column_id = true;
 	schema_file_text(&f, &b);
-	assert_non_null(strstr(b.data, "        {\n            \"ColumnId\": \"1\",\n            \"ColumnName\": \"id\",\n"));
+	assert_non_null(
+		strstr(b.data, "        {\n            \"ColumnId\": \"1\",\n            \"ColumnName\": \"id\",\n"));
 	ml_buf_clear(&b);
 	f.column_id = false;
 	s->kind = ML_TABLE_VIEW;
 	schema_file_text(&f, &b);
-	assert_non_null(strstr(b.data, "            \"ColumnType\": \"UNSPECIFIED\"\n        }\n    ],\n    \"TableColumnsTotal\": 1\n}"));
+	assert_non_null(strstr(b.data,
+		"            \"ColumnType\": \"UNSPECIFIED\"\n        }\n    ],\n    \"TableColumnsTotal\": 1\n}"));
 	assert_int_equal(schema_file_checksum(&f), 150399681);
 	ml_buf_fini(&b);
 	ml_schema_unref(s);
@@ -251,7 +261,12 @@ static void
 names_are_taken_apart(void **state)
 {
 	static const char *const bad[] = {
-		"schema_1.json", "schema_1_2.txt", "schema_1_2.json.tmp.x", "schema__2.json", "schema_1_.json", "schema_1_9999999999.json",
+		"schema_1.json",
+		"schema_1_2.txt",
+		"schema_1_2.json.tmp.x",
+		"schema__2.json",
+		"schema_1_.json",
+		"schema_1_9999999999.json",
 		"xschema_1_2.json",
 	};
 	ml_ts v = 0;

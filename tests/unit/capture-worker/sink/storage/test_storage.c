@@ -34,7 +34,7 @@ struct env {
 	const struct ml_sink_ops *ops;
 	struct ml_sink *s;
 	pthread_mutex_t lock;
-	uint64_t durable, failures;	/* under lock: number of durable batches, of fail calls */
+	uint64_t durable, failures; /* under lock: number of durable batches, of fail calls */
 	struct ml_err error;
 };
 
@@ -93,8 +93,14 @@ try_open_uri(struct env *e, const char *uri, const char *config, struct ml_err *
 	e->spec.id = (char *)"cf";
 	e->spec.sink_config_json = (char *)config;
 	assert_int_equal(ml_uri_parse(&e->uri, uri, NULL), 0);
-	e->env = (struct ml_sink_env){ .spec = &e->spec, .config = &e->config, .uri = e->uri, .object = "cf/0", .protocol = protocol,
-		.arg = e, .durable = on_durable, .fail = on_fail };
+	e->env = (struct ml_sink_env){ .spec = &e->spec,
+		.config = &e->config,
+		.uri = e->uri,
+		.object = "cf/0",
+		.protocol = protocol,
+		.arg = e,
+		.durable = on_durable,
+		.fail = on_fail };
 	e->ops = ml_sink_for(e->uri->scheme, err);
 	assert_non_null(e->ops);
 	if (e->ops->check(&e->env, err) != 0 || e->ops->open(&e->s, &e->env, err) != 0)
@@ -395,15 +401,21 @@ the_directory_is_that_of_the_definition(void **state)
 	(void)state;
 	open_env(&e, NONE);
 	put_text(&e, t7, "1");
-	put_text(&e, t9, "2");	/* read anew after a restart, nothing changed: the old directory */
+	put_text(&e, t9, "2"); /* read anew after a restart, nothing changed: the old directory */
 	put_text(&e, u9, "3");
 	flush(&e);
 	assert_file("db/t/7/CDC00000000000000000001.json", "12");
 	assert_file("db/t/9/CDC00000000000000000001.json", "3");
 	/* The definition of 7 again, by a DDL: its own file and directory. */
 	assert_int_equal(e.ops->ddl(e.s,
-		&(struct ml_ddl){ .commit_ts = 12, .action = 5, .db = { "db", 2 }, .table = { "t", 1 }, .query = { "q", 1 }, .schema = t12 },
-		NULL, false, &err), 0);
+				 &(struct ml_ddl){ .commit_ts = 12,
+					 .action = 5,
+					 .db = { "db", 2 },
+					 .table = { "t", 1 },
+					 .query = { "q", 1 },
+					 .schema = t12 },
+				 NULL, false, &err),
+		0);
 	put_text(&e, t12, "4");
 	flush(&e);
 	assert_file("db/t/12/CDC00000000000000000001.json", "4");
@@ -411,12 +423,12 @@ the_directory_is_that_of_the_definition(void **state)
 
 	make_file("db/t/meta/schema_no_number.json", "");
 	open_env(&e, NONE);
-	put_text(&e, t7, "5");	/* its file is found by name */
-	assert_int_equal(put(&e, t9, "6", 1, true, &err), -1);	/* this one must look around */
+	put_text(&e, t7, "5");                                 /* its file is found by name */
+	assert_int_equal(put(&e, t9, "6", 1, true, &err), -1); /* this one must look around */
 	assert_int_equal(err.code, ML_ErrInternalCheckFailed);
 	close_env(&e);
 	text_of("db/t/7/CDC00000000000000000002.json", &n);
-	assert_int_equal(n, -1);	/* nothing after the error */
+	assert_int_equal(n, -1); /* nothing after the error */
 	ml_schema_unref(t7);
 	ml_schema_unref(t9);
 	ml_schema_unref(u9);
@@ -429,14 +441,34 @@ ddls_write_schema_files(void **state)
 	struct ml_schema *t = table("db", "new", "a", 20);
 	struct ml_ddl rows[] = {
 		{ .commit_ts = 11, .action = 1, .db = { "db", 2 }, .query = { "CREATE DATABASE db", 18 } },
-		{ .commit_ts = 20, .action = 14, .db = { "db", 2 }, .table = { "new", 3 }, .pre_db = { "db", 2 }, .pre_table = { "old", 3 },
-			.query = { "RENAME TABLE old TO new", 23 }, .schema = t },
-		{ .commit_ts = 30, .action = 42, .db = { "db", 2 }, .table = { "part", 4 }, .pre_db = { "db2", 3 }, .pre_table = { "x", 1 },
-			.query = { "EXCHANGE", 8 }, .schema = t },
-		{ .commit_ts = 40, .action = 4, .db = { "db", 2 }, .table = { "new", 3 }, .query = { "DROP TABLE new", 14 }, .schema = t },
+		{ .commit_ts = 20,
+			.action = 14,
+			.db = { "db", 2 },
+			.table = { "new", 3 },
+			.pre_db = { "db", 2 },
+			.pre_table = { "old", 3 },
+			.query = { "RENAME TABLE old TO new", 23 },
+			.schema = t },
+		{ .commit_ts = 30,
+			.action = 42,
+			.db = { "db", 2 },
+			.table = { "part", 4 },
+			.pre_db = { "db2", 3 },
+			.pre_table = { "x", 1 },
+			.query = { "EXCHANGE", 8 },
+			.schema = t },
+		{ .commit_ts = 40,
+			.action = 4,
+			.db = { "db", 2 },
+			.table = { "new", 3 },
+			.query = { "DROP TABLE new", 14 },
+			.schema = t },
 	};
-	static const struct { const char *dir, *prefix, *has; } want[] = {
-		{ "db/meta", "schema_11_", "\"Table\": \"\"" }, { "db/meta", "schema_11_", "\"TableColumns\": null" },
+	static const struct {
+		const char *dir, *prefix, *has;
+	} want[] = {
+		{ "db/meta", "schema_11_", "\"Table\": \"\"" },
+		{ "db/meta", "schema_11_", "\"TableColumns\": null" },
 		{ "db/new/meta", "schema_20_", "\"Query\": \"RENAME TABLE old TO new\",\n    \"Type\": 14" },
 		{ "db/part/meta", "schema_30_", "\"Query\": \"EXCHANGE\",\n    \"Type\": 42" },
 		{ "db2/x/meta", "schema_30_", "\"Query\": \"\",\n    \"Type\": 0" },
@@ -461,9 +493,14 @@ ddls_write_schema_files(void **state)
 static void
 no_name_leaves_its_directory(void **state)
 {
-	static const struct { const char *db, *table, *dir; } rows[] = {
-		{ "..", "..", "%2E%2E/%2E%2E" }, { ".", "a/../b", "%2E/a%2F..%2Fb" }, { "/etc", "...", "%2Fetc/..." },
-		{ "metadata", "t", "%6Detadata/t" }, { "\xc3\xa4 b", "t'\"", "\xc3\xa4 b/t'\"" },
+	static const struct {
+		const char *db, *table, *dir;
+	} rows[] = {
+		{ "..", "..", "%2E%2E/%2E%2E" },
+		{ ".", "a/../b", "%2E/a%2F..%2Fb" },
+		{ "/etc", "...", "%2Fetc/..." },
+		{ "metadata", "t", "%6Detadata/t" },
+		{ "\xc3\xa4 b", "t'\"", "\xc3\xa4 b/t'\"" },
 	};
 	struct env e;
 
@@ -554,7 +591,12 @@ noop_takes_everything_and_keeps_nothing(void **state)
 {
 	static char row[300000];
 	struct ml_schema *t = table("db", "t", "a", 7);
-	struct ml_ddl ddl = { .db = { "db", 2 }, .table = { "t", 1 }, .query = { "create", 6 }, .action = 3, .commit_ts = 9, .schema = t };
+	struct ml_ddl ddl = { .db = { "db", 2 },
+		.table = { "t", 1 },
+		.query = { "create", 6 },
+		.action = 3,
+		.commit_ts = 9,
+		.schema = t };
 	struct env e;
 	struct ml_err err;
 
@@ -587,7 +629,7 @@ the_metadata_file_never_goes_back(void **state)
 	open_env(&e, NONE);
 	assert_int_equal(e.ops->checkpoint(e.s, 90, NULL, NULL, 0, &err), 0);
 	assert_int_equal(e.ops->checkpoint(e.s, 101, NULL, NULL, 0, &err), 0);
-	assert_file("metadata", "{\"checkpoint-ts\":100}");	/* not in the first two seconds */
+	assert_file("metadata", "{\"checkpoint-ts\":100}"); /* not in the first two seconds */
 	while (strcmp(text_of("metadata", &n), "{\"checkpoint-ts\":101}") != 0) {
 		assert_int_equal(e.ops->tick(e.s, &err), 0);
 		nanosleep(&pause, NULL);
@@ -628,7 +670,7 @@ nothing_is_durable_when_the_storage_fails(void **state)
 		assert_int_equal(e.ops->flush(e.s, &err), -1);
 	assert_int_equal(err.code, ML_ErrStorageSinkSendFailed);
 	while (failures(&e) == 0)
-		usleep(1000);	/* told by the thread that met it */
+		usleep(1000); /* told by the thread that met it */
 	assert_int_equal(failures(&e), 1);
 	assert_int_equal(e.error.code, ML_ErrStorageSinkSendFailed);
 	assert_int_equal(e.ops->flush(e.s, &err), -1);
@@ -693,9 +735,13 @@ csv_files_have_their_own_ending(void **state)
 static void
 dates_separate_directories(void **state)
 {
-	static const struct { const char *config, *format; } rows[] = {
-		{ "{\"date-separator\":\"year\"}", "%Y/" }, { "{\"date-separator\":\"MONTH\"}", "%Y-%m/" },
-		{ "{\"date-separator\":\"\"}", "%Y-%m-%d/" }, { "{\"date-separator\":\"none\"}", "" },
+	static const struct {
+		const char *config, *format;
+	} rows[] = {
+		{ "{\"date-separator\":\"year\"}", "%Y/" },
+		{ "{\"date-separator\":\"MONTH\"}", "%Y-%m/" },
+		{ "{\"date-separator\":\"\"}", "%Y-%m-%d/" },
+		{ "{\"date-separator\":\"none\"}", "" },
 	};
 	struct ml_schema *t = table("db", "t", "a", 7);
 
@@ -719,7 +765,10 @@ dates_separate_directories(void **state)
 static void
 settings_are_checked(void **state)
 {
-	static const struct { const char *dir, *query, *config; enum ml_code code; } rows[] = {
+	static const struct {
+		const char *dir, *query, *config;
+		enum ml_code code;
+	} rows[] = {
 		{ "", "?worker-count=0", "", ML_ErrStorageSinkInvalidConfig },
 		{ "", "?worker-count=", "", ML_ErrStorageSinkInvalidConfig },
 		{ "", "?worker-count=x", "", ML_ErrStorageSinkInvalidConfig },
@@ -735,14 +784,20 @@ settings_are_checked(void **state)
 		{ "", "", "{\"enable-partition-separator\":\"yes\"}", ML_ErrSinkInvalidConfig },
 		{ "", "", "{\"enable-partition-separator\":false}", ML_OK },
 		{ "", "", "{\"cloud-storage-config\":{\"output-column-id\":1}}", ML_ErrStorageSinkInvalidConfig },
-		{ "", "", "{\"cloud-storage-config\":{\"file-expiration-days\":\"7\"}}", ML_ErrStorageSinkInvalidConfig },
-		{ "", "", "{\"cloud-storage-config\":{\"file-cleanup-cron-spec\":\"0 0 25 * * *\"}}", ML_ErrStorageSinkInvalidConfig },
-		{ "", "", "{\"cloud-storage-config\":{\"file-expiration-days\":-1,\"file-cleanup-cron-spec\":\"\"}}", ML_OK },
-		{ "", "", "{\"cloud-storage-config\":{\"file-expiration-days\":7,\"file-cleanup-cron-spec\":\"0 30 4 * * 1-5\"}}", ML_OK },
+		{ "", "", "{\"cloud-storage-config\":{\"file-expiration-days\":\"7\"}}",
+			ML_ErrStorageSinkInvalidConfig },
+		{ "", "", "{\"cloud-storage-config\":{\"file-cleanup-cron-spec\":\"0 0 25 * * *\"}}",
+			ML_ErrStorageSinkInvalidConfig },
+		{ "", "", "{\"cloud-storage-config\":{\"file-expiration-days\":-1,\"file-cleanup-cron-spec\":\"\"}}",
+			ML_OK },
+		{ "", "",
+			"{\"cloud-storage-config\":{\"file-expiration-days\":7,\"file-cleanup-cron-spec\":\"0 30 4 * * 1-5\"}}",
+			ML_OK },
 		{ "", "?worker-count=1&transaction-atomicity=table", "{\"date-separator\":\"DAY\"}", ML_OK },
 		{ "", "?worker-count=100000&file-size=1&flush-interval=1ms", "{\"file-index-digit\":99}", ML_OK },
 		/* The URI wins also with a value that is its type's zero. */
-		{ "", "?worker-count=0", "{\"cloud-storage-config\":{\"worker-count\":4}}", ML_ErrStorageSinkInvalidConfig },
+		{ "", "?worker-count=0", "{\"cloud-storage-config\":{\"worker-count\":4}}",
+			ML_ErrStorageSinkInvalidConfig },
 		{ "host", "", "", ML_ErrStorageSinkInvalidConfig },
 		{ "/dev/null/x", "", "", ML_ErrFailToCreateExternalStorage },
 		{ "/proc/nowhere", "", "", ML_ErrFailToCreateExternalStorage },

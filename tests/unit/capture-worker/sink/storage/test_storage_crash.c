@@ -22,7 +22,7 @@
 #include "common/text/uri.h"
 
 #define ROUNDS 8
-#define ROW_LEN 20	/* "000000000042 xxxx\r\n" and more of it */
+#define ROW_LEN 20 /* "000000000042 xxxx\r\n" and more of it */
 #define MAX_SEQ 100000
 
 static char root[64];
@@ -42,7 +42,9 @@ child(int fd, uint64_t first)
 {
 	Ml__ChangefeedSpec spec = ML__CHANGEFEED_SPEC__INIT;
 	const struct ml_sink_ops *ops;
-	struct ml_sink_env env = { .spec = &spec, .object = "cf/0", .protocol = "canal-json", .arg = &fd, .durable = tell };
+	struct ml_sink_env env = {
+		.spec = &spec, .object = "cf/0", .protocol = "canal-json", .arg = &fd, .durable = tell
+	};
 	struct ml_schema *t = ml_schema_new();
 	struct ml_uri *u;
 	struct ml_sink *s;
@@ -117,12 +119,12 @@ what_was_durable_survives_a_kill(void **state)
 			assert_int_equal(read(pipes[0], &seq, sizeof(seq)), sizeof(seq));
 			durable[seq] = 1;
 		}
-		usleep((useconds_t)(rand() % 20000));	/* anywhere in the next file's way */
+		usleep((useconds_t)(rand() % 20000)); /* anywhere in the next file's way */
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
 		assert_true(WIFSIGNALED(status));
 		while (read(pipes[0], &seq, sizeof(seq)) == (ssize_t)sizeof(seq))
-			durable[seq] = 1;	/* said before it died */
+			durable[seq] = 1; /* said before it died */
 		close(pipes[0]);
 		/* As after a restart: again from what is not known to be durable. */
 		while (durable[first])
@@ -150,7 +152,7 @@ what_was_durable_survives_a_kill(void **state)
 			found[seq] = 1;
 			lines++;
 		}
-		assert_int_equal(n, 0);	/* whole rows only */
+		assert_int_equal(n, 0); /* whole rows only */
 		assert_true(lines > 0);
 		fclose(f);
 		n_files++;
@@ -162,7 +164,7 @@ what_was_durable_survives_a_kill(void **state)
 	assert_true(n_files >= ROUNDS);
 	for (int i = 1; i <= n_files; i++) {
 		snprintf(path, sizeof(path), "%s/db/t/7/CDC%020d.json", root, i);
-		assert_int_equal(access(path, F_OK), 0);	/* numbered without a gap */
+		assert_int_equal(access(path, F_OK), 0); /* numbered without a gap */
 	}
 	nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

@@ -29,8 +29,11 @@ describe(const struct ml_schema *s)
 	for (int i = 0; i < s->n_columns; i++) {
 		const struct ml_column *c = &s->columns[i];
 
-		n += (size_t)snprintf(out + n, sizeof(out) - n, "%s%s %s%s%s", i > 0 ? " | " : "", c->name.s, c->type_full.s,
-			c->flags & ML_F_NULLABLE ? "" : "!", c->virtual_generated ? "~" : c->flags & ML_F_GENERATED ? "^" : "");
+		n += (size_t)snprintf(out + n, sizeof(out) - n, "%s%s %s%s%s", i > 0 ? " | " : "", c->name.s,
+			c->type_full.s, c->flags & ML_F_NULLABLE ? "" : "!",
+			c->virtual_generated        ? "~"
+			: c->flags & ML_F_GENERATED ? "^"
+						    : "");
 		if (!(c->flags & ML_F_BINARY))
 			n += (size_t)snprintf(out + n, sizeof(out) - n, " %s", c->collation.s);
 		if (c->has_default)
@@ -42,10 +45,11 @@ describe(const struct ml_schema *s)
 	for (int i = 0; i < s->n_indexes; i++) {
 		const struct ml_index *x = &s->indexes[i];
 
-		n += (size_t)snprintf(out + n, sizeof(out) - n, " %s%s%s%s(", x->name.s, x->unique ? "" : "-", x->nullable ? "?" : "",
-			x->prefix ? "/" : "");
+		n += (size_t)snprintf(out + n, sizeof(out) - n, " %s%s%s%s(", x->name.s, x->unique ? "" : "-",
+			x->nullable ? "?" : "", x->prefix ? "/" : "");
 		for (int k = 0; k < x->n_cols; k++)
-			n += (size_t)snprintf(out + n, sizeof(out) - n, "%s%s", k > 0 ? "," : "", s->columns[x->cols[k]].name.s);
+			n += (size_t)snprintf(
+				out + n, sizeof(out) - n, "%s%s", k > 0 ? "," : "", s->columns[x->cols[k]].name.s);
 		n += (size_t)snprintf(out + n, sizeof(out) - n, ")");
 	}
 	return out;
@@ -75,11 +79,14 @@ types_and_attributes_are_read(void **state)
 	static const char *const rows[][2] = {
 		{ "a int", "a int(11);" },
 		{ "a int(5) unsigned zerofill not null", "a int(5) unsigned zerofill!;" },
-		{ "a bigint unsigned, b bool default true, c tinyint unsigned", "a bigint(20) unsigned | b tinyint(1) =1 | c tinyint(3) unsigned;" },
+		{ "a bigint unsigned, b bool default true, c tinyint unsigned",
+			"a bigint(20) unsigned | b tinyint(1) =1 | c tinyint(3) unsigned;" },
 		{ "a serial", "a bigint(20) unsigned!; a(a)" },
 		{ "a integer primary key auto_increment", "a int(11)!; PRIMARY(a)" },
-		{ "a decimal, b dec(5), c numeric(7,2) unsigned default 3", "a decimal(10,0) | b decimal(5,0) | c decimal(7,2) unsigned =3.00;" },
-		{ "a float, b float(7,3), c float(30), d double precision, e real unsigned", "a float | b float(7,3) | c double | d double | e double unsigned;" },
+		{ "a decimal, b dec(5), c numeric(7,2) unsigned default 3",
+			"a decimal(10,0) | b decimal(5,0) | c decimal(7,2) unsigned =3.00;" },
+		{ "a float, b float(7,3), c float(30), d double precision, e real unsigned",
+			"a float | b float(7,3) | c double | d double | e double unsigned;" },
 		{ "a bit, b bit(9) default b'1'", "a bit(1) | b bit(9) =;" },
 		{ "a year, b date default '2020-01-02', c datetime(3) default '2020-01-02', d timestamp(6) null default now(6) on update now(6)",
 			"a year(4) | b date =2020-01-02 | c datetime(3) =2020-01-02 00:00:00.000 | d timestamp(6) =CURRENT_TIMESTAMP;" },
@@ -91,10 +98,13 @@ types_and_attributes_are_read(void **state)
 		{ "a text(10), b text(300), c text(20000), d blob(70000), e long varbinary, f long",
 			"a tinytext utf8mb4_general_ci | b text utf8mb4_general_ci | c mediumtext utf8mb4_general_ci | d mediumblob | "
 			"e mediumblob | f mediumtext utf8mb4_general_ci;" },
-		{ "a enum('x','it''s','y ') default 'x', b set('p','q') charset latin1", "a enum('x','it''s','y') utf8mb4_general_ci =x | "
+		{ "a enum('x','it''s','y ') default 'x', b set('p','q') charset latin1",
+			"a enum('x','it''s','y') utf8mb4_general_ci =x | "
 			"b set('p','q') latin1_swedish_ci;" },
-		{ "a json, b longtext check (json_valid(`b`))", "a longtext utf8mb4_bin | b longtext utf8mb4_general_ci;" },
-		{ "a inet6, b inet4, c uuid default uuid()", "a char(39) ascii_general_ci | b char(15) ascii_general_ci | c char(36) "
+		{ "a json, b longtext check (json_valid(`b`))",
+			"a longtext utf8mb4_bin | b longtext utf8mb4_general_ci;" },
+		{ "a inet6, b inet4, c uuid default uuid()",
+			"a char(39) ascii_general_ci | b char(15) ascii_general_ci | c char(36) "
 			"ascii_general_ci =uuid();" },
 		{ "a geometry, b point not null", "a geometry | b geometry!;" },
 		{ "a int, b int as (a + f(1, ')')) virtual, c int generated always as (a) persistent comment 'x', d int as (1)",
@@ -104,7 +114,7 @@ types_and_attributes_are_read(void **state)
 		{ "a int invisible comment 'say ''hi''', b int references x(y) on delete set null, c varchar(5) compressed",
 			"a int(11) #say 'hi' | b int(11) | c varchar(5) utf8mb4_general_ci;" },
 		{ "primary key (b, a), a int, b varchar(9), key k (a desc), unique (a), unique u (b(3)), fulltext f (b), constraint c "
-			"foreign key (a) references x(y), check (a > 0), index (a)",
+		  "foreign key (a) references x(y), check (a > 0), index (a)",
 			"a int(11)! | b varchar(9)! utf8mb4_general_ci; PRIMARY(b,a) k-(a) a(a) u/(b) f-(b) a_2-(a)" },
 		{ "a int unique, b int primary key", "a int(11) | b int(11)!; PRIMARY(b) a?(a)" },
 	};
@@ -135,15 +145,18 @@ alterations_follow_each_other(void **state)
 		{ "ALTER TABLE t MODIFY b varchar(9) NOT NULL, CHANGE e E bigint AFTER c",
 			"a int(11)! | d int(11)! =7 | b varchar(9)! latin1_swedish_ci | c text latin1_swedish_ci | E bigint(20); "
 			"PRIMARY(a) kb-(b) ubc(b,a)" },
-		{ "ALTER TABLE t MODIFY a bigint", "a bigint(20)! | d int(11)! =7 | b varchar(9)! latin1_swedish_ci | c text "
+		{ "ALTER TABLE t MODIFY a bigint",
+			"a bigint(20)! | d int(11)! =7 | b varchar(9)! latin1_swedish_ci | c text "
 			"latin1_swedish_ci | E bigint(20); PRIMARY(a) kb-(b) ubc(b,a)" },
 		{ "ALTER TABLE t DROP b, ALTER d DROP DEFAULT, ALTER E SET DEFAULT 5",
 			"a bigint(20)! | d int(11)! | c text latin1_swedish_ci | E bigint(20) =5; PRIMARY(a) ubc(a)" },
 		{ "ALTER TABLE t RENAME COLUMN d TO dd, RENAME INDEX ubc TO uu, COMMENT 'note'",
 			"a bigint(20)! | dd int(11)! | c text latin1_swedish_ci | E bigint(20) =5; PRIMARY(a) uu(a)" },
-		{ "CREATE UNIQUE INDEX i2 ON t (dd, c(4))", "a bigint(20)! | dd int(11)! | c text latin1_swedish_ci | E bigint(20) =5; "
+		{ "CREATE UNIQUE INDEX i2 ON t (dd, c(4))",
+			"a bigint(20)! | dd int(11)! | c text latin1_swedish_ci | E bigint(20) =5; "
 			"PRIMARY(a) uu(a) i2?/(dd,c)" },
-		{ "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4", "a bigint(20)! | dd int(11)! | c mediumtext utf8mb4_general_ci | "
+		{ "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4",
+			"a bigint(20)! | dd int(11)! | c mediumtext utf8mb4_general_ci | "
 			"E bigint(20) =5; PRIMARY(a) uu(a) i2?/(dd,c)" },
 		{ "ALTER TABLE t DROP PRIMARY KEY, DROP CONSTRAINT i2, ADD PRIMARY KEY (dd, E)",
 			"a bigint(20)! | dd int(11)! | c mediumtext utf8mb4_general_ci | E bigint(20)! =5; PRIMARY(dd,E) uu(a)" },
@@ -178,7 +191,9 @@ static void
 what_is_not_understood_is_said(void **state)
 {
 	static const char *const rows[] = {
-		"CREATE TABLE t (a frobnicate(3), b int)", "ALTER TABLE t ADD x int AFTER nothere", "ALTER TABLE t ADD KEY (nothere)",
+		"CREATE TABLE t (a frobnicate(3), b int)",
+		"ALTER TABLE t ADD x int AFTER nothere",
+		"ALTER TABLE t ADD KEY (nothere)",
 		"ALTER TABLE t CONVERT PARTITION p TO TABLE u",
 	};
 	struct ml_schema *s = NULL;
@@ -198,8 +213,10 @@ static void
 versioning_goes_on_and_off(void **state)
 {
 	bool uncertain;
-	struct ml_schema *s = step(NULL, "CREATE TABLE t (a int primary key, s timestamp(6) generated always as row start, e timestamp(6) "
-		"generated always as row end, period for system_time (s, e)) with system versioning", &uncertain);
+	struct ml_schema *s = step(NULL,
+		"CREATE TABLE t (a int primary key, s timestamp(6) generated always as row start, e timestamp(6) "
+		"generated always as row end, period for system_time (s, e)) with system versioning",
+		&uncertain);
 
 	(void)state;
 	assert_int_equal(s->kind, ML_TABLE_VERSIONED);

@@ -25,7 +25,8 @@ tokens(const char *sql, size_t len, uint64_t mode, uint16_t collation, bool mari
 
 		if (t.kind == ML_TK_END)
 			break;
-		n += (size_t)snprintf(out + n, sizeof(out) - n, "%s%c<%.*s>", t.blank ? "_" : "", letter[t.kind], (int)t.len, t.s);
+		n += (size_t)snprintf(
+			out + n, sizeof(out) - n, "%s%c<%.*s>", t.blank ? "_" : "", letter[t.kind], (int)t.len, t.s);
 	}
 	assert_int_equal(ml_lexer_next(&lx).kind, ML_TK_END);
 	return out;
@@ -41,7 +42,8 @@ tokens_end_where_the_server_ends_them(void **state)
 		bool mysql;
 	} rows[] = {
 		{ "a.b", "W<a>P<.>W<b>", 0, 0, false },
-		{ "db1.2t 5 5t 1e3 1e-3 1.5e+2 0x1F .5", "W<db1>P<.>W<2t>_N<5>_W<5t>_N<1e3>_N<1e-3>_N<1.5e+2>_N<0x1F>_N<.5>", 0, 0, false },
+		{ "db1.2t 5 5t 1e3 1e-3 1.5e+2 0x1F .5",
+			"W<db1>P<.>W<2t>_N<5>_W<5t>_N<1e3>_N<1e-3>_N<1.5e+2>_N<0x1F>_N<.5>", 0, 0, false },
 		{ "1e 1e- 1ex", "W<1e>_W<1e>P<->_W<1ex>", 0, 0, false },
 		{ "`a``b` `a.b c` `q\"'`", "I<`a``b`>_I<`a.b c`>_I<`q\"'`>", 0, 0, false },
 		{ "'it''s' 'a\\'b' \"x\"", "S<'it''s'>_S<'a\\'b'>_S<\"x\">", 0, 0, false },
@@ -57,7 +59,7 @@ tokens_end_where_the_server_ends_them(void **state)
 		{ "a /*!40101 b */ c /*!d*/ e", "W<a>_W<b>_W<c>_W<d>_W<e>", 0, 0, false },
 		{ "a /*M!100301 b*/ c", "W<a>_W<b>_W<c>", 0, 0, false },
 		{ "a /*M!100301 b*/ c", "W<a>_W<c>", 0, 0, true },
-		{ "a /*!80016 b */ c", "W<a>_W<c>", 0, 0, false },	/* for MySQL 8: MariaDB does not run it */
+		{ "a /*!80016 b */ c", "W<a>_W<c>", 0, 0, false }, /* for MySQL 8: MariaDB does not run it */
 		{ "a /*!80016 b */ c", "W<a>_W<b>_W<c>", 0, 0, true },
 		{ "a /*!100201 b */ c", "W<a>_W<b>_W<c>", 0, 0, false },
 		{ "/*!40101 a /* in */ b */ c", "_W<a>_W<b>_W<c>", 0, 0, false },
@@ -84,7 +86,8 @@ tokens_end_where_the_server_ends_them(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_string_equal(tokens(rows[i].sql, strlen(rows[i].sql), rows[i].mode, rows[i].collation, !rows[i].mysql),
+		assert_string_equal(
+			tokens(rows[i].sql, strlen(rows[i].sql), rows[i].mode, rows[i].collation, !rows[i].mysql),
 			rows[i].want);
 }
 
@@ -107,7 +110,10 @@ texts_lose_quotes_and_escapes(void **state)
 		{ "\"a\"\"b\"", "a\"b", 3, ML_SQL_MODE_ANSI_QUOTES, 0 },
 		{ "\"a''b\"", "a''b", 4, 0, 0 },
 		{ "x'4142'", "AB", 2, 0, 0 },
-		{ "x'142'", "\x01" "B", 2, 0, 0 },
+		{ "x'142'",
+			"\x01"
+			"B",
+			2, 0, 0 },
 		{ "b'1010'", "\n", 1, 0, 0 },
 		{ "b'100000001'", "\x01\x01", 2, 0, 0 },
 		{ "n'x'", "x", 1, 0, 0 },

@@ -72,7 +72,13 @@ splits_events_and_checks_their_sizes(void **state)
 static void
 reads_gtid_events(void **state)
 {
-	static const struct { const char *hex; uint64_t seq; uint8_t flags, extra; uint32_t format; const char *xid; } rows[] = {
+	static const struct {
+		const char *hex;
+		uint64_t seq;
+		uint8_t flags, extra;
+		uint32_t format;
+		const char *xid;
+	} rows[] = {
 		{ "0300000000000000 00000000 0c 000000000000", 3, 0x0c, 0, 0, "" },
 		{ "0300000000000000 00000000 29 000000000000", 3, 0x29, 0, 0, "" },
 		{ "2c00000000000000 00000000 4c 07000000 02 02 67316231 01 ff", 44, 0x4c, 1, 7, "g1b1" },
@@ -122,11 +128,20 @@ reads_gtid_lists_by_domain(void **state)
 static void
 parses_gtid_texts(void **state)
 {
-	static const struct { const char *text, *want; } rows[] = {
-		{ "", "" }, { "0-1-42", "0-1-42" }, { " 7-3-9,\n0-1-42 ", "0-1-42,7-3-9" }, { "0-1-42,0-2-43", "0-2-43" },
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
+		{ "", "" },
+		{ "0-1-42", "0-1-42" },
+		{ " 7-3-9,\n0-1-42 ", "0-1-42,7-3-9" },
+		{ "0-1-42,0-2-43", "0-2-43" },
 		{ "4294967295-4294967295-18446744073709551615", "4294967295-4294967295-18446744073709551615" },
-		{ "4294967296-1-1", NULL }, { "0-1", NULL }, { "0-1-1,", NULL }, { "0-1-18446744073709551616", NULL },
-		{ "0-1-1;", NULL }, { "x", NULL },
+		{ "4294967296-1-1", NULL },
+		{ "0-1", NULL },
+		{ "0-1-1,", NULL },
+		{ "0-1-18446744073709551616", NULL },
+		{ "0-1-1;", NULL },
+		{ "x", NULL },
 	};
 
 	(void)state;
@@ -151,7 +166,10 @@ parses_gtid_texts(void **state)
 
 /* A QUERY body: thread 9, schema "d", status variables sql_mode 0x4, charsets, microseconds; then the text. */
 static const char query_head[] = "09000000 00000000 01 0000 1400"
-	"01 0400000000000000" "04 2d00 2d00 0800" "80 40e201" "6400";
+				 "01 0400000000000000"
+				 "04 2d00 2d00 0800"
+				 "80 40e201"
+				 "6400";
 
 static void
 reads_statements_and_their_variables(void **state)
@@ -227,9 +245,17 @@ reads_xa_ids(void **state)
 	struct ml_ev_xa_prepare x;
 	struct ml_xid xid;
 	char text[300];
-	static const struct { const char *sql; int rc; } rows[] = {
-		{ "XA COMMIT X'6731',X'6231',7", 0 }, { "XA ROLLBACK 'g1','b1',7", 0 }, { "xa commit x'6731', X'6231' , 7", -1 },
-		{ "XA COMMIT X'673',X'',1", -1 }, { "XA COMMIT", -1 }, { "XA PREPARE X'6731'", -1 }, { "XA COMMIT X'67g1'", -1 },
+	static const struct {
+		const char *sql;
+		int rc;
+	} rows[] = {
+		{ "XA COMMIT X'6731',X'6231',7", 0 },
+		{ "XA ROLLBACK 'g1','b1',7", 0 },
+		{ "xa commit x'6731', X'6231' , 7", -1 },
+		{ "XA COMMIT X'673',X'',1", -1 },
+		{ "XA COMMIT", -1 },
+		{ "XA PREPARE X'6731'", -1 },
+		{ "XA COMMIT X'67g1'", -1 },
 		{ "XA COMMIT X'6731',X'6231',99999999999", -1 },
 	};
 
@@ -293,12 +319,17 @@ reads_the_small_ones(void **state)
 static void
 survives_bodies_cut_anywhere(void **state)
 {
-	static const struct { uint8_t type; const char *hex; } rows[] = {
+	static const struct {
+		uint8_t type;
+		const char *hex;
+	} rows[] = {
 		{ ML_EV_MARIA_GTID, "2c00000000000000 00000000 4e 0100000000000000 07000000 02 02 67316231 01 ff" },
 		{ ML_EV_MARIA_GTID_LIST, "01000000 05000000 0b000000 0200000000000000" },
-		{ ML_EV_QUERY, query_head }, { ML_EV_XA_PREPARE, "00 07000000 02000000 02000000 67316231" },
-		{ ML_EV_QUERY, "00000000 00000000 02 0000 1a00 0c02610062 00 05035554430600 0b 0161 0162 02 0373 7464 00"
-			       "82 04 0100000000000000 6464 00 41" },
+		{ ML_EV_QUERY, query_head },
+		{ ML_EV_XA_PREPARE, "00 07000000 02000000 02000000 67316231" },
+		{ ML_EV_QUERY,
+			"00000000 00000000 02 0000 1a00 0c02610062 00 05035554430600 0b 0161 0162 02 0373 7464 00"
+			"82 04 0100000000000000 6464 00 41" },
 	};
 	uint8_t buf[512];
 
@@ -335,10 +366,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(splits_events_and_checks_their_sizes), cmocka_unit_test(reads_gtid_events),
-		cmocka_unit_test(reads_gtid_lists_by_domain), cmocka_unit_test(parses_gtid_texts),
-		cmocka_unit_test(reads_statements_and_their_variables), cmocka_unit_test(stops_at_unknown_status_variables),
-		cmocka_unit_test(reads_xa_ids), cmocka_unit_test(reads_the_small_ones),
+		cmocka_unit_test(splits_events_and_checks_their_sizes),
+		cmocka_unit_test(reads_gtid_events),
+		cmocka_unit_test(reads_gtid_lists_by_domain),
+		cmocka_unit_test(parses_gtid_texts),
+		cmocka_unit_test(reads_statements_and_their_variables),
+		cmocka_unit_test(stops_at_unknown_status_variables),
+		cmocka_unit_test(reads_xa_ids),
+		cmocka_unit_test(reads_the_small_ones),
 		cmocka_unit_test(survives_bodies_cut_anywhere),
 	};
 

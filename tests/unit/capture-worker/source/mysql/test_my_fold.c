@@ -17,11 +17,16 @@
 static void
 timestamps_rise_whatever_the_log_says(void **state)
 {
-	static const struct { uint64_t phys_us; ml_ts want_ms, want_logical; } rows[] = {
-		{ 100 * S, 100000, 0 }, { 100 * S, 100000, 1 }, { 100 * S, 100000, 2 },
-		{ 99 * S, 100000, 3 },			/* a statement that waited for a lock */
-		{ 0, 100000, 4 },			/* SET timestamp */
-		{ 101 * S + 999, 101000, 0 },		/* microseconds are below the resolution */
+	static const struct {
+		uint64_t phys_us;
+		ml_ts want_ms, want_logical;
+	} rows[] = {
+		{ 100 * S, 100000, 0 },
+		{ 100 * S, 100000, 1 },
+		{ 100 * S, 100000, 2 },
+		{ 99 * S, 100000, 3 },        /* a statement that waited for a lock */
+		{ 0, 100000, 4 },             /* SET timestamp */
+		{ 101 * S + 999, 101000, 0 }, /* microseconds are below the resolution */
 		{ 101 * S + 1000, 101001, 0 },
 	};
 	struct ml_fold f = { 0 };
@@ -120,12 +125,12 @@ a_restart_replays_ticks_and_clamps(void **state)
 	assert_int_equal(last, 0);
 	assert_int_equal(ml_journal_pass(j, 1, 100, &last), 0);
 	assert_int_equal(last, 60);
-	last = 61;		/* the group at 100 */
+	last = 61; /* the group at 100 */
 	assert_int_equal(ml_journal_pass(j, 1, 200, &last), 7777);
-	assert_int_equal(ml_journal_pass(j, 1, 200, &last), 7777);	/* asking does not use it up */
+	assert_int_equal(ml_journal_pass(j, 1, 200, &last), 7777); /* asking does not use it up */
 	assert_int_equal(last, 61);
 	assert_int_equal(ml_journal_pass(j, 2, 300, &last), 0);
-	assert_int_equal(last, 90);	/* a tick at a place between groups that is not stopped at */
+	assert_int_equal(last, 90); /* a tick at a place between groups that is not stopped at */
 	assert_false(ml_journal_behind(j));
 
 	/* From the middle: what lies before is not applied again. */
@@ -148,7 +153,7 @@ another_log_and_damage_are_noticed(void **state)
 	(void)state;
 	ml_journal_seek(j, 1, 0);
 	(void)ml_journal_pass(j, 9, 0, &last);
-	assert_int_equal(last, 0);	/* records of the log before are gone */
+	assert_int_equal(last, 0); /* records of the log before are gone */
 	assert_int_equal(ml_journal_add(j, ML_JOURNAL_TICK, 1, 100, 50, 50, &err), 0);
 	assert_int_equal(ml_journal_add(j, ML_JOURNAL_TICK, 1, 200, 60, 60, &err), 0);
 	ml_journal_close(j);
@@ -157,7 +162,7 @@ another_log_and_damage_are_noticed(void **state)
 	j = reopen(NULL, "1-0 other");
 	ml_journal_seek(j, 1, 0);
 	(void)ml_journal_pass(j, 9, 0, &last);
-	assert_int_equal(last, 50);	/* the torn record is cut off, the whole one kept */
+	assert_int_equal(last, 50); /* the torn record is cut off, the whole one kept */
 	assert_int_equal(ml_journal_add(j, ML_JOURNAL_TICK, 9, 0, 70, 70, &err), 0);
 	ml_journal_close(j);
 	f = fopen(path, "r+");
@@ -169,7 +174,7 @@ another_log_and_damage_are_noticed(void **state)
 	j = reopen(NULL, "1-0 other");
 	ml_journal_seek(j, 1, 0);
 	(void)ml_journal_pass(j, 9, 0, &last);
-	assert_int_equal(last, 0);	/* nothing behind a damaged record is believed */
+	assert_int_equal(last, 0); /* nothing behind a damaged record is believed */
 	ml_journal_close(j);
 }
 
@@ -204,9 +209,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(timestamps_rise_whatever_the_log_says), cmocka_unit_test(times_far_ahead_are_clamped),
-		cmocka_unit_test(ticks_only_raise), cmocka_unit_test(a_restart_replays_ticks_and_clamps),
-		cmocka_unit_test(another_log_and_damage_are_noticed), cmocka_unit_test(an_idle_server_does_not_fill_the_disk),
+		cmocka_unit_test(timestamps_rise_whatever_the_log_says),
+		cmocka_unit_test(times_far_ahead_are_clamped),
+		cmocka_unit_test(ticks_only_raise),
+		cmocka_unit_test(a_restart_replays_ticks_and_clamps),
+		cmocka_unit_test(another_log_and_damage_are_noticed),
+		cmocka_unit_test(an_idle_server_does_not_fill_the_disk),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -70,8 +70,14 @@ on_file(void *arg)
 }
 
 static const struct ml_group_ops ops = {
-	.open = on_open, .map = on_map, .rows = on_rows, .statement = on_statement, .close = on_close, .discard = on_discard,
-	.head = on_head, .file = on_file,
+	.open = on_open,
+	.map = on_map,
+	.rows = on_rows,
+	.statement = on_statement,
+	.close = on_close,
+	.discard = on_discard,
+	.head = on_head,
+	.file = on_file,
 };
 
 static struct ml_reader reader;
@@ -183,7 +189,7 @@ a_transaction_is_a_group(void **state)
 	assert_int_equal(plain(ML_EV_MARIA_ANNOTATE, 400), 0);
 	assert_int_equal(plain(ML_EV_TABLE_MAP, 450), 0);
 	assert_int_equal(plain(23, 500), 0);
-	assert_int_equal(reader.place.offset, 300);	/* places are known between groups only */
+	assert_int_equal(reader.place.offset, 300); /* places are known between groups only */
 	assert_int_equal(query("SAVEPOINT `a`", 550), 0);
 	assert_int_equal(plain(25, 600), 0);
 	assert_int_equal(plain(ML_EV_XID, 631), 0);
@@ -224,7 +230,8 @@ groups_end_in_their_own_ways(void **state)
 static void
 xa_prepare_closes_without_commit(void **state)
 {
-	static const uint8_t id[] = { 0x2c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x4c, 7, 0, 0, 0, 2, 2, 'g', '1', 'b', '1', 1, 0xff };
+	static const uint8_t id[] = { 0x2c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x4c, 7, 0, 0, 0, 2, 2, 'g', '1', 'b', '1',
+		1, 0xff };
 	static const uint8_t prepare[] = { 0, 7, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 'g', '1', 'b', '1' };
 	struct ml_err err;
 
@@ -359,7 +366,10 @@ a_replaced_history_is_noticed(void **state)
 static void
 grants_are_read_word_by_word(void **state)
 {
-	static const struct { const char *line, *privilege; bool want; } rows[] = {
+	static const struct {
+		const char *line, *privilege;
+		bool want;
+	} rows[] = {
 		{ "GRANT SELECT, REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `m`@`%` IDENTIFIED BY PASSWORD '*1'",
 			"REPLICATION SLAVE", true },
 		{ "GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION", "BINLOG MONITOR", true },
@@ -388,11 +398,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_transaction_is_a_group), cmocka_unit_test(groups_end_in_their_own_ways),
-		cmocka_unit_test(xa_prepare_closes_without_commit), cmocka_unit_test(cut_off_groups_are_discarded),
-		cmocka_unit_test(what_would_lose_data_is_refused), cmocka_unit_test(offsets_go_on_beyond_4_gib),
+		cmocka_unit_test(a_transaction_is_a_group),
+		cmocka_unit_test(groups_end_in_their_own_ways),
+		cmocka_unit_test(xa_prepare_closes_without_commit),
+		cmocka_unit_test(cut_off_groups_are_discarded),
+		cmocka_unit_test(what_would_lose_data_is_refused),
+		cmocka_unit_test(offsets_go_on_beyond_4_gib),
 		cmocka_unit_test(a_start_by_gtid_learns_its_place),
-		cmocka_unit_test(a_replaced_history_is_noticed), cmocka_unit_test(grants_are_read_word_by_word),
+		cmocka_unit_test(a_replaced_history_is_noticed),
+		cmocka_unit_test(grants_are_read_word_by_word),
 	};
 
 	ml_reader_init(&reader, &ops, NULL);

@@ -138,9 +138,9 @@ finished_ones_go_with_the_checkpoint(void **state)
 
 	(void)state;
 	ml_xa_finish(xa, &a, 100);
-	assert_string_equal(replay("a", 200), "");	/* a later transaction of that name has not been prepared */
+	assert_string_equal(replay("a", 200), ""); /* a later transaction of that name has not been prepared */
 	restart();
-	assert_string_equal(replay("a", 100), "19:map 23:rows of a ");	/* the log is read again */
+	assert_string_equal(replay("a", 100), "19:map 23:rows of a "); /* the log is read again */
 	prepare("a", "second use", true);
 	assert_string_equal(replay("a", 100), "19:map 23:rows of a ");
 	assert_string_equal(replay("a", 200), "19:map 23:second use ");
@@ -161,7 +161,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(prepared_rows_survive_a_restart), cmocka_unit_test(finished_ones_go_with_the_checkpoint),
+		cmocka_unit_test(prepared_rows_survive_a_restart),
+		cmocka_unit_test(finished_ones_go_with_the_checkpoint),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

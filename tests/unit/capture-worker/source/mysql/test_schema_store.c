@@ -18,19 +18,23 @@ struct fix {
 	struct ml_schema_store *st;
 	struct ml_filter *filter;
 	struct ml_err err;
-	char sent[4096];	/* of the last run(): "action db.table#id" each, with "old>" in front */
+	char sent[4096]; /* of the last run(): "action db.table#id" each, with "old>" in front */
 	char dir[64];
 	bool force;
-	uint16_t db_collation;	/* as the event tells it; 0: it does not */
-	int (*take)(void *arg, const struct ml_ddl *d, struct ml_err *err);	/* NULL: take() */
+	uint16_t db_collation;                                              /* as the event tells it; 0: it does not */
+	int (*take)(void *arg, const struct ml_ddl *d, struct ml_err *err); /* NULL: take() */
 };
 
 static void
 open_store(struct fix *f, ml_ts checkpoint)
 {
 	struct ml_schema_store_env env = {
-		.object = "t", .state_dir = f->dir[0] != '\0' ? f->dir : NULL, .filter = f->filter, .checkpoint_ts = checkpoint,
-		.force_replicate = f->force, .mariadb = true,
+		.object = "t",
+		.state_dir = f->dir[0] != '\0' ? f->dir : NULL,
+		.filter = f->filter,
+		.checkpoint_ts = checkpoint,
+		.force_replicate = f->force,
+		.mariadb = true,
 	};
 
 	assert_int_equal(ml_schema_store_open(&f->st, &env, &f->err), 0);
@@ -80,7 +84,9 @@ take(void *arg, const struct ml_ddl *d, struct ml_err *err)
 static int
 run(struct fix *f, ml_ts ts, const char *sql)
 {
-	struct ml_ddl_env env = { .mariadb = true, .default_db = "d", .default_db_len = 1, .db_collation = f->db_collation };
+	struct ml_ddl_env env = {
+		.mariadb = true, .default_db = "d", .default_db_len = 1, .db_collation = f->db_collation
+	};
 	struct ml_arena a;
 	struct ml_ddl_stmt stmt;
 	int rc;
@@ -146,7 +152,8 @@ take_columns(void *arg, const struct ml_ddl *d, struct ml_err *err)
 	(void)err;
 	n += (size_t)snprintf(f->sent + n, sizeof(f->sent) - n, "%s%d ", n > 0 ? ", " : "", d->action);
 	if (d->pre_schema != NULL)
-		n += (size_t)snprintf(f->sent + n, sizeof(f->sent) - n, "%s(%d)", d->pre_schema->qname.s, d->pre_schema->n_columns);
+		n += (size_t)snprintf(
+			f->sent + n, sizeof(f->sent) - n, "%s(%d)", d->pre_schema->qname.s, d->pre_schema->n_columns);
 	snprintf(f->sent + n, sizeof(f->sent) - n, ">");
 	if (d->schema != NULL)
 		snprintf(f->sent + n + 1, sizeof(f->sent) - n - 1, "%s(%d)", d->schema->qname.s, d->schema->n_columns);
@@ -197,7 +204,7 @@ definitions_take_the_databases_charset(void **state)
 	assert_string_equal(get(&f, "b")->columns[1].charset.s, "utf8mb4");
 	assert_string_equal(get(&f, "b")->columns[1].collation.s, "utf8mb4_bin");
 	assert_int_equal(get(&f, "b")->version, 40);
-	f.db_collation = 28;	/* gbk, changed unseen */
+	f.db_collation = 28; /* gbk, changed unseen */
 	run(&f, 50, "CREATE TABLE c (x int primary key, y varchar(5))");
 	assert_string_equal(get(&f, "c")->columns[1].collation.s, "gbk_chinese_ci");
 	close_all(&f);
@@ -398,13 +405,35 @@ full_map(struct map *m)
 	*m = (struct map){ 0 };
 	m->elems[0] = lit("x");
 	m->elems[1] = lit("y");
-	m->cols[0] = (struct ml_tm_column){ .code = ML_BT_LONG, .real = ML_BT_LONG, .is_unsigned = true, .name = lit("a"), .pk_part = 1 };
-	m->cols[1] = (struct ml_tm_column){ .code = ML_BT_VARCHAR, .real = ML_BT_VARCHAR, .length = 80, .collation = 45, .nullable = true,
-		.name = lit("b"), .prefix = 1 };
-	m->cols[2] = (struct ml_tm_column){ .code = ML_BT_STRING, .real = ML_BT_ENUM, .collation = 45, .nullable = true, .name = lit("c"),
-		.elems = m->elems, .n_elems = 2, .prefix = 1 };
-	m->tm = (struct ml_tablemap){ .table_id = 7, .n_columns = 3, .columns = m->cols, .db = lit("d"), .table = lit("t"),
-		.has_signedness = true, .has_charsets = true, .has_names = true, .has_pk = true, .n_pk = 1, .pk = m->pk };
+	m->cols[0] = (struct ml_tm_column){
+		.code = ML_BT_LONG, .real = ML_BT_LONG, .is_unsigned = true, .name = lit("a"), .pk_part = 1
+	};
+	m->cols[1] = (struct ml_tm_column){ .code = ML_BT_VARCHAR,
+		.real = ML_BT_VARCHAR,
+		.length = 80,
+		.collation = 45,
+		.nullable = true,
+		.name = lit("b"),
+		.prefix = 1 };
+	m->cols[2] = (struct ml_tm_column){ .code = ML_BT_STRING,
+		.real = ML_BT_ENUM,
+		.collation = 45,
+		.nullable = true,
+		.name = lit("c"),
+		.elems = m->elems,
+		.n_elems = 2,
+		.prefix = 1 };
+	m->tm = (struct ml_tablemap){ .table_id = 7,
+		.n_columns = 3,
+		.columns = m->cols,
+		.db = lit("d"),
+		.table = lit("t"),
+		.has_signedness = true,
+		.has_charsets = true,
+		.has_names = true,
+		.has_pk = true,
+		.n_pk = 1,
+		.pk = m->pk };
 }
 
 static void
@@ -416,7 +445,8 @@ a_table_map_that_fits_takes_the_tracked_definition(void **state)
 
 	(void)state;
 	open_store(&f, 0);
-	run(&f, 10, "CREATE TABLE t (a int unsigned primary key, b varchar(20) default 'q', c enum('x','y')) charset utf8mb4");
+	run(&f, 10,
+		"CREATE TABLE t (a int unsigned primary key, b varchar(20) default 'q', c enum('x','y')) charset utf8mb4");
 	full_map(&m);
 	assert_int_equal(ml_schema_store_resolve(f.st, &m.tm, 20, &s, &f.err), ML_RESOLVE_OK);
 	assert_ptr_equal(s, get(&f, "t"));
@@ -442,7 +472,8 @@ the_log_wins_where_it_tells_more(void **state)
 	(void)state;
 	open_store(&f, 0);
 	/* b and c stand the other way round, b is longer, d is not there any more. */
-	run(&f, 10, "CREATE TABLE t (a int unsigned primary key comment 'key', c enum('x','y') default 'y', b varchar(30) default 'q', d int, "
+	run(&f, 10,
+		"CREATE TABLE t (a int unsigned primary key comment 'key', c enum('x','y') default 'y', b varchar(30) default 'q', d int, "
 		"unique u (c), unique v (b)) charset utf8mb4");
 	full_map(&m);
 	assert_int_equal(ml_schema_store_resolve(f.st, &m.tm, 20, &s, &f.err), ML_RESOLVE_OK);
@@ -451,9 +482,9 @@ the_log_wins_where_it_tells_more(void **state)
 	assert_int_equal(s->version, 20);
 	assert_string_equal(s->columns[0].comment.s, "key");
 	assert_string_equal(s->columns[1].type_full.s, "varchar(20)");
-	assert_false(s->columns[1].has_default);	/* not that column's */
+	assert_false(s->columns[1].has_default); /* not that column's */
 	assert_string_equal(s->columns[2].dflt.s, "y");
-	assert_int_equal(s->n_indexes, 2);		/* v is gone with the column it was on */
+	assert_int_equal(s->n_indexes, 2); /* v is gone with the column it was on */
 	assert_string_equal(s->indexes[1].name.s, "u");
 	assert_string_equal(s->handle->name.s, "PRIMARY");
 	assert_int_equal(ml_schema_store_stale(f.st), 1);
@@ -523,7 +554,8 @@ a_promoted_unique_key_is_no_primary_key(void **state)
 
 	(void)state;
 	open_store(&f, 0);
-	run(&f, 10, "CREATE TABLE t (a int unsigned not null, b varchar(20) not null, c enum('x','y'), unique ab (a, b), unique ub (b)) "
+	run(&f, 10,
+		"CREATE TABLE t (a int unsigned not null, b varchar(20) not null, c enum('x','y'), unique ab (a, b), unique ub (b)) "
 		"charset utf8mb4");
 	full_map(&m);
 	m.cols[1].nullable = false;
@@ -548,8 +580,12 @@ hidden_columns_are_left_out(void **state)
 	(void)state;
 	open_store(&f, 0);
 	full_map(&m);
-	m.cols[1] = (struct ml_tm_column){ .code = ML_BT_TIMESTAMP2, .real = ML_BT_TIMESTAMP2, .scale = 6, .name = lit("row_start") };
-	m.cols[2] = (struct ml_tm_column){ .code = ML_BT_TIMESTAMP2, .real = ML_BT_TIMESTAMP2, .scale = 6, .name = lit("row_end"), .pk_part = 2 };
+	m.cols[1] = (struct ml_tm_column){
+		.code = ML_BT_TIMESTAMP2, .real = ML_BT_TIMESTAMP2, .scale = 6, .name = lit("row_start")
+	};
+	m.cols[2] = (struct ml_tm_column){
+		.code = ML_BT_TIMESTAMP2, .real = ML_BT_TIMESTAMP2, .scale = 6, .name = lit("row_end"), .pk_part = 2
+	};
 	m.pk[1] = 2;
 	m.tm.n_pk = 2;
 	assert_int_equal(ml_schema_store_resolve(f.st, &m.tm, 20, &s, &f.err), ML_RESOLVE_OK);
@@ -559,7 +595,9 @@ hidden_columns_are_left_out(void **state)
 	ml_schema_unref(s);
 	full_map(&m);
 	m.tm.table = lit("u");
-	m.cols[2] = (struct ml_tm_column){ .code = ML_BT_LONGLONG, .real = ML_BT_LONGLONG, .name = lit("__#alibaba_rds_row_id#__") };
+	m.cols[2] = (struct ml_tm_column){
+		.code = ML_BT_LONGLONG, .real = ML_BT_LONGLONG, .name = lit("__#alibaba_rds_row_id#__")
+	};
 	assert_int_equal(ml_schema_store_resolve(f.st, &m.tm, 20, &s, &f.err), ML_RESOLVE_OK);
 	assert_int_equal(s->n_columns, 2);
 	ml_schema_unref(s);

@@ -30,7 +30,9 @@ read_uri(struct s3_options *o, const char *text, struct ml_err *err)
 static void
 urls_of_requests(void **state)
 {
-	static const struct { const char *uri, *key, *want; } rows[] = {
+	static const struct {
+		const char *uri, *key, *want;
+	} rows[] = {
 		{ "s3://b/p/q/?region=eu-west-1", "p/q/x", "https://s3.eu-west-1.amazonaws.com/b/p/q/x" },
 		{ "s3://b", "x", "https://s3.us-east-1.amazonaws.com/b/x" },
 		{ "s3://b?region=cn-north-1", "x", "https://s3.cn-north-1.amazonaws.com.cn/b/x" },
@@ -44,7 +46,8 @@ urls_of_requests(void **state)
 		{ "s3://b?endpoint=http://oss&provider=alibaba", "x", "http://b.oss/x" },
 		{ "s3://b?endpoint=http://c&provider=ceph", "x", "http://c/b/x" },
 		{ "gs://b/p?access-key=a&secret-access-key=s", "p/x", "https://storage.googleapis.com/b/p/x" },
-		{ "s3://b", "a b/+%\xc3\xa9~(x)?#/../.", "https://s3.us-east-1.amazonaws.com/b/a%20b/%2B%25%C3%A9~%28x%29%3F%23/../." },
+		{ "s3://b", "a b/+%\xc3\xa9~(x)?#/../.",
+			"https://s3.us-east-1.amazonaws.com/b/a%20b/%2B%25%C3%A9~%28x%29%3F%23/../." },
 	};
 
 	(void)state;
@@ -69,9 +72,13 @@ secrets_and_prefixes_are_kept_as_given(void **state)
 	struct ml_err err;
 
 	(void)state;
-	assert_int_equal(read_uri(&o, "s3://b//a/b//?access_key=AK&Secret-Access-Key=a+b%2Fc%3D&session-token=t+/&storage-class=IA&"
-		"sse=aws:kms&sse-kms-key-id=k&acl=private", &err), 0);
-	assert_string_equal(o.secret_key, "a+b/c=");	/* a raw '+' is a plus */
+	assert_int_equal(
+		read_uri(&o,
+			"s3://b//a/b//?access_key=AK&Secret-Access-Key=a+b%2Fc%3D&session-token=t+/&storage-class=IA&"
+			"sse=aws:kms&sse-kms-key-id=k&acl=private",
+			&err),
+		0);
+	assert_string_equal(o.secret_key, "a+b/c="); /* a raw '+' is a plus */
 	assert_string_equal(o.session_token, "t+/");
 	assert_string_equal(o.prefix, "a/b/");
 	assert_string_equal(o.sse, "aws:kms");
@@ -81,7 +88,8 @@ secrets_and_prefixes_are_kept_as_given(void **state)
 	assert_string_equal(o.prefix, "");
 	assert_null(o.access_key);
 	s3_options_fini(&o);
-	assert_int_equal(read_uri(&o, "gcs://b?access-key=a&secret-access-key=s&predefined-acl=bucketOwnerRead", &err), 0);
+	assert_int_equal(
+		read_uri(&o, "gcs://b?access-key=a&secret-access-key=s&predefined-acl=bucketOwnerRead", &err), 0);
 	assert_string_equal(o.acl, "bucket-owner-read");
 	s3_options_fini(&o);
 }
@@ -90,11 +98,29 @@ static void
 bad_settings_are_refused(void **state)
 {
 	static const char *const uris[] = {
-		"s3://", "s3:///p", "s3://b,c", "s3://b:80", "s3://user:HIDE@b", "s3://.b", "s3://b?access-key=HIDE", "s3://b?secret-access-key=HIDE",
-		"s3://b?session-token=HIDE", "s3://b?endpoint=ftp://x", "s3://b?endpoint=http://", "s3://b?endpoint=http://u:HIDE%40h",
-		"s3://b?endpoint=http://h%3Fq", "s3://b?endpoint=h:99999", "s3://b?endpoint=h/a%20b", "s3://b?force-path-style=yes",
-		"s3://b?role-arn=x", "s3://b?region=a.b", "s3://b?acl=a%0d%0ab", "s3://b?access-key=a%20b&secret-access-key=HIDE",
-		"s3://b?use-accelerate-endpoint=1&endpoint=h", "gs://b", "gs://b?credentials-file=f",
+		"s3://",
+		"s3:///p",
+		"s3://b,c",
+		"s3://b:80",
+		"s3://user:HIDE@b",
+		"s3://.b",
+		"s3://b?access-key=HIDE",
+		"s3://b?secret-access-key=HIDE",
+		"s3://b?session-token=HIDE",
+		"s3://b?endpoint=ftp://x",
+		"s3://b?endpoint=http://",
+		"s3://b?endpoint=http://u:HIDE%40h",
+		"s3://b?endpoint=http://h%3Fq",
+		"s3://b?endpoint=h:99999",
+		"s3://b?endpoint=h/a%20b",
+		"s3://b?force-path-style=yes",
+		"s3://b?role-arn=x",
+		"s3://b?region=a.b",
+		"s3://b?acl=a%0d%0ab",
+		"s3://b?access-key=a%20b&secret-access-key=HIDE",
+		"s3://b?use-accelerate-endpoint=1&endpoint=h",
+		"gs://b",
+		"gs://b?credentials-file=f",
 		"gs://b?access-key=a&secret-access-key=HIDE&predefined-acl=mine",
 	};
 
@@ -124,12 +150,21 @@ env(const char *name)
 static void
 profiles_are_read(void **state)
 {
-	static const char text[] = "; x\n[default]\r\naws_access_key_id = A \r\n# aws_secret_access_key = no\nAWS_Secret_Access_Key=S = x\n"
+	static const char text[] =
+		"; x\n[default]\r\naws_access_key_id = A \r\n# aws_secret_access_key = no\nAWS_Secret_Access_Key=S = x\n"
 		"empty =\n[ other ]\naws_access_key_id=B\n[profile  third]\nregion = r\nnoequals\n[broken\nregion=q";
-	static const struct { const char *section, *key, *want; } rows[] = {
-		{ "default", "aws_access_key_id", "A" }, { "default", "aws_secret_access_key", "S = x" }, { "other", "aws_access_key_id", "B" },
-		{ "third", "region", "r" }, { "default", "region", NULL }, { "default", "empty", NULL }, { "none", "region", NULL },
-		{ "broken", "region", NULL }, { "third", "noequals", NULL },
+	static const struct {
+		const char *section, *key, *want;
+	} rows[] = {
+		{ "default", "aws_access_key_id", "A" },
+		{ "default", "aws_secret_access_key", "S = x" },
+		{ "other", "aws_access_key_id", "B" },
+		{ "third", "region", "r" },
+		{ "default", "region", NULL },
+		{ "default", "empty", NULL },
+		{ "none", "region", NULL },
+		{ "broken", "region", NULL },
+		{ "third", "noequals", NULL },
 	};
 	char out[8], tiny[2];
 
@@ -174,7 +209,8 @@ keys_are_looked_for_in_order(void **state)
 	/* A profile. */
 	f = fopen(path, "w");
 	fputs("[default]\naws_access_key_id=FA\naws_secret_access_key=FS\n[p]\naws_access_key_id=PA\naws_secret_access_key=PS\n"
-	      "aws_session_token=PT\nregion=fr\n", f);
+	      "aws_session_token=PT\nregion=fr\n",
+		f);
 	fclose(f);
 	assert_int_equal(s3_credentials_find(&c, &role, &o, env, &err), 0);
 	assert_false(role);
@@ -222,10 +258,13 @@ keys_are_looked_for_in_order(void **state)
 static void
 answers_of_the_metadata_service(void **state)
 {
-	static const char good[] = "{\"Code\":\"Success\",\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\",\"Token\":\"T\","
+	static const char good[] =
+		"{\"Code\":\"Success\",\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\",\"Token\":\"T\","
 		"\"Expiration\":\"2026-11-25T05:00:00Z\"}";
 	static const char *const bad[] = {
-		"", "[]", "{\"AccessKeyId\":\"A\"}",
+		"",
+		"[]",
+		"{\"AccessKeyId\":\"A\"}",
 		"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\",\"Token\":\"T\",\"Expiration\":\"soon\"}",
 		"{\"AccessKeyId\":1,\"SecretAccessKey\":\"S\",\"Token\":\"T\",\"Expiration\":\"2026-11-25T05:00:00Z\"}",
 		"{\"AccessKeyId\":\"A\\r\\nX: y\",\"SecretAccessKey\":\"S\",\"Token\":\"T\",\"Expiration\":\"2026-11-25T05:00:00Z\"}",

@@ -31,7 +31,8 @@ events(const char *doc, size_t len)
 			continue;
 		case XML_TEXT:
 			ml_buf_clear(&text);
-			n += (size_t)snprintf(out + n, sizeof(out) - n, "%s", xml_put_text(&x, &text) == 0 ? text.len > 0 ? text.data : "" : "?");
+			n += (size_t)snprintf(out + n, sizeof(out) - n, "%s",
+				xml_put_text(&x, &text) == 0 ? text.len > 0 ? text.data : "" : "?");
 			continue;
 		case XML_END:
 			assert_int_equal(xml_next(&x), XML_END);
@@ -49,7 +50,9 @@ events(const char *doc, size_t len)
 static void
 documents_are_taken_apart(void **state)
 {
-	static const struct { const char *doc, *want; } rows[] = {
+	static const struct {
+		const char *doc, *want;
+	} rows[] = {
 		{ "<a/>", "(a)(/a)" },
 		{ "\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- > --><a>x<b>y</b >z</a>\n", "(a)x(b)y(/b)z(/a)" },
 		{ "<n:a xmlns:n=\"http://x/y?a>b\" q='/'><n:b/></n:a>", "(a)(b)(/b)(/a)" },
@@ -114,7 +117,8 @@ depth_is_bounded(void **state)
 static void
 children_of_the_root_are_found(void **state)
 {
-	static const char doc[] = "<Error><Inner><Code>not this</Code></Inner><Code>No&amp;Such</Code><Code>nor this</Code><E/></Error>";
+	static const char doc[] =
+		"<Error><Inner><Code>not this</Code></Inner><Code>No&amp;Such</Code><Code>nor this</Code><E/></Error>";
 	struct ml_buf out = { 0 };
 	char root[4];
 
@@ -150,8 +154,10 @@ list(const char *doc, int max, struct xml_listing *l)
 	return xml_list(doc, strlen(doc), collect, &max, l);
 }
 
-#define PAGE(more) "<?xml version='1.0'?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name>" \
-	"<Prefix>p/</Prefix>" more "<Contents><Key>p/a%2Bb+c%25</Key><Size>12</Size><Owner><ID>x</ID></Owner></Contents>" \
+#define PAGE(more)                                                                                                     \
+	"<?xml version='1.0'?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name>"      \
+	"<Prefix>p/</Prefix>" more                                                                                     \
+	"<Contents><Key>p/a%2Bb+c%25</Key><Size>12</Size><Owner><ID>x</ID></Owner></Contents>"                         \
 	"<CommonPrefixes><Prefix>p/sub/</Prefix></CommonPrefixes><Contents><Size>0</Size><Key>p/&amp;</Key></Contents></ListBucketResult>"
 
 static void
@@ -164,20 +170,27 @@ listings_are_read(void **state)
 	assert_string_equal(listed, "p/a+b c%=12;p/&=0;");
 	assert_false(l.more);
 	/* A server that does not encode says so by saying nothing. */
-	assert_int_equal(list(PAGE("<IsTruncated>true</IsTruncated><NextContinuationToken>t&lt;1</NextContinuationToken>"), 9, &l), 0);
+	assert_int_equal(
+		list(PAGE("<IsTruncated>true</IsTruncated><NextContinuationToken>t&lt;1</NextContinuationToken>"), 9,
+			&l),
+		0);
 	assert_string_equal(listed, "p/a%2Bb+c%25=12;p/&=0;");
 	assert_true(l.more);
 	assert_string_equal(l.token.data, "t<1");
 	/* No token: it would be the same page for ever. */
 	assert_int_equal(list(PAGE("<IsTruncated>true</IsTruncated>"), 9, &l), -1);
-	assert_int_equal(list(PAGE(""), 1, &l), -1);	/* the callback says so */
+	assert_int_equal(list(PAGE(""), 1, &l), -1); /* the callback says so */
 	assert_int_equal(list("<ListBucketResult/>", 9, &l), 0);
 	assert_int_equal(list("<Error><Code>x</Code></Error>", 9, &l), -1);
 	assert_int_equal(list("<ListBucketResult><Contents><Size>1</Size></Contents></ListBucketResult>", 9, &l), -1);
-	assert_int_equal(list("<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>%4</Key></Contents></ListBucketResult>",
-		9, &l), -1);
-	assert_int_equal(list("<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>a%00</Key></Contents></ListBucketResult>",
-		9, &l), -1);
+	assert_int_equal(
+		list("<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>%4</Key></Contents></ListBucketResult>",
+			9, &l),
+		-1);
+	assert_int_equal(
+		list("<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>a%00</Key></Contents></ListBucketResult>",
+			9, &l),
+		-1);
 	ml_buf_fini(&l.token);
 }
 
