@@ -2,11 +2,33 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "capture-worker/encoder/large.h"
 #include "capture-worker/encoder/options.h"
 #include "common/text/json.h"
 #include "common/text/replica.h"
+
+static bool
+has_checksums(const struct ml_json *doc)
+{
+	const struct ml_json *v = ml_replica_get(doc, "integrity.integrity-check-level");
+
+	return v != NULL && v->type == ML_JSON_STRING && strcasecmp(v->s, "correctness") == 0;
+}
+
+static bool
+selects_columns(const Ml__ChangefeedSpec *spec, struct ml_arena *a)
+{
+	const char *text = spec->sink_config_json;
+	const struct ml_json *list = NULL;
+	struct ml_json *doc;
+	struct ml_err bad;
+
+	if (text != NULL && text[0] != '\0' && ml_json_parse(&doc, a, text, strlen(text), &bad) == 0)
+		list = ml_replica_get(doc, "column-selectors");
+	return list != NULL && list->n > 0;
+}
 
 /* openapi.md 5.7, as far as the settings alone tell. */
 static int
@@ -31,6 +53,9 @@ check_settings(const struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct m
 			rc = ML_ERRF(err, ErrSinkURIInvalid, 0, "sink uri invalid '%s is not supported by %s scheme'",
 				mysql_only[i], p->uri->scheme);
 	}
+	if (rc == 0 && has_checksums(doc) && selects_columns(spec, &a))
+		rc = ML_ERRF(err, ErrInvalidReplicaConfig, 0,
+			"invalid replica config, integrity-check-level and column-selectors cannot be used together");
 	ml_arena_fini(&a);
 	return rc;
 }

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/text/uri.h"
 
@@ -288,6 +289,22 @@ both_choice(json_object *obj, const struct ml_uri *uri, const char *key, const c
 	return rc;
 }
 
+/* Whether rows shall have checksums: of replica_config, which stands beside sink_config. */
+static bool
+wants_checksums(const Ml__ChangefeedSpec *spec)
+{
+	json_object *root = NULL, *level;
+	bool wants = false;
+
+	if (spec->replica_config_json != NULL && spec->replica_config_json[0] != '\0')
+		root = json_tokener_parse(spec->replica_config_json);
+	level = member(member(root, "integrity"), "integrity-check-level");
+	if (json_object_is_type(level, json_type_string))
+		wants = strcasecmp(json_object_get_string(level), "correctness") == 0;
+	json_object_put(root);
+	return wants;
+}
+
 static int
 read_avro(struct ml_avro_opts *o, const struct ml_encoder_env *env, json_object *sink, struct ml_err *err)
 {
@@ -300,6 +317,9 @@ read_avro(struct ml_avro_opts *o, const struct ml_encoder_env *env, json_object 
 			0 ||
 		both_bool(codec, uri, "avro-enable-watermark", &o->watermark, err) < 0)
 		return -1;
+	if (member(kafka, "glue-schema-registry-config") != NULL && o->registry != NULL)
+		return ML_ERRF(err, ErrInvalidReplicaConfig, 0,
+			"invalid replica config, schema-registry and glue-schema-registry-config are both set");
 	if (member(kafka, "glue-schema-registry-config") != NULL)
 		return ML_ERR(err, ErrCodecInvalidConfig, 0, "an AWS Glue schema registry is not supported");
 	if (o->registry == NULL)
@@ -307,6 +327,7 @@ read_avro(struct ml_avro_opts *o, const struct ml_encoder_env *env, json_object 
 	if (env->spec->force_replicate)
 		return ML_ERR(
 			err, ErrCodecInvalidConfig, 0, "force-replicate must be disabled, when using avro protocol");
+	o->checksum = wants_checksums(env->spec);
 	return 0;
 }
 

@@ -50,11 +50,12 @@ struct ml_avro_opts {
 	bool decimal_text; /* avro-decimal-handling-mode=string */
 	bool bigint_text;  /* avro-bigint-unsigned-handling-mode=string */
 	bool watermark;    /* avro-enable-watermark, for tests of consumers */
+	bool checksum;     /* integrity-check-level=correctness */
 };
 
 /*
- * ErrCodecInvalidConfig: no schema registry, a Glue one, an unknown mode, or force_replicate.  opts is yours to fini, also after
- * an error.
+ * ErrCodecInvalidConfig: no schema registry, a Glue one, an unknown mode, or force_replicate.  ErrInvalidReplicaConfig: both
+ * registries.  opts is yours to fini, also after an error.
  */
 int ml_avro_opts_read(struct ml_avro_opts *opts, const struct ml_encoder_env *env, struct ml_err *err);
 void ml_avro_opts_fini(struct ml_avro_opts *opts);

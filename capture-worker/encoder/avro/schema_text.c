@@ -334,6 +334,10 @@ av_schema_text(struct ml_out *o, const struct ml_schema *s, const uint16_t *cols
 		ml_out_lit(o, "{\"default\":\"\",\"name\":\"_tidb_op\",\"type\":\"string\"},"
 			      "{\"default\":0,\"name\":\"_tidb_commit_ts\",\"type\":\"long\"},"
 			      "{\"default\":0,\"name\":\"_tidb_commit_physical_time\",\"type\":\"long\"}");
+		if (rules->checksum)
+			ml_out_lit(o, ",{\"default\":\"\",\"name\":\"_tidb_row_level_checksum\",\"type\":\"string\"},"
+				      "{\"default\":false,\"name\":\"_tidb_corrupted\",\"type\":\"boolean\"},"
+				      "{\"default\":0,\"name\":\"_tidb_checksum_version\",\"type\":\"int\"}");
 	}
 	ml_out_lit(o, "]}");
 }

@@ -13,6 +13,7 @@ struct av_rules {
 	bool decimal_text;        /* avro-decimal-handling-mode=string */
 	bool bigint_text;         /* avro-bigint-unsigned-handling-mode=string */
 	bool extension;           /* the three fields of enable-tidb-extension, in values */
+	bool checksum;            /* behind them the three of a row checksum */
 };
 
 /* How a value is written. */

@@ -86,7 +86,7 @@ make_shape(const struct av_maker *mk, struct av_table *t, const struct ml_schema
 	const struct ml_datum *image, struct ml_err *err)
 {
 	struct av_shape *sh;
-	uint16_t *cols, *keys, n_cols = 0, n_keys = 0;
+	uint16_t *keys, n_keys = 0;
 
 	if (t->n_shapes == MAX_SHAPES) {
 		ml_arena_reset(&t->arena);
@@ -95,18 +95,17 @@ make_shape(const struct av_maker *mk, struct av_table *t, const struct ml_schema
 	}
 	sh = ml_arena_zalloc(&t->arena, sizeof(*sh));
 	sh->absent = ml_arena_alloc(&t->arena, s->n_columns);
-	cols = ml_arena_alloc(&t->arena, s->n_columns * sizeof(*cols));
+	sh->cols = ml_arena_alloc(&t->arena, s->n_columns * sizeof(*sh->cols));
 	keys = ml_arena_alloc(&t->arena, s->n_columns * sizeof(*keys));
 	for (uint16_t i = 0; i < s->n_columns; i++) {
 		sh->absent[i] = image[i].kind == ML_D_ABSENT;
 		if (sh->absent[i])
 			continue;
-		cols[n_cols++] = i;
+		sh->cols[sh->n_cols++] = i;
 		if (s->columns[i].flags & ML_F_HANDLE_KEY)
 			keys[n_keys++] = i;
 	}
-	if ((n_keys > 0 && make_record(&sh->key, mk, t, s, topic, "-key", keys, n_keys, false, err) != 0) ||
-		(n_cols > 0 && make_record(&sh->value, mk, t, s, topic, "-value", cols, n_cols, true, err) != 0))
+	if (n_keys > 0 && make_record(&sh->key, mk, t, s, topic, "-key", keys, n_keys, false, err) != 0)
 		return NULL;
 	sh->next = t->shapes;
 	t->shapes = sh;
@@ -114,19 +113,34 @@ make_shape(const struct av_maker *mk, struct av_table *t, const struct ml_schema
 	return sh;
 }
 
+static int
+make_value(const struct av_maker *mk, struct av_table *t, const struct ml_schema *s, struct ml_text topic,
+	struct av_shape *sh, struct ml_err *err)
+{
+	if (sh->n_cols > 0 && make_record(&sh->value, mk, t, s, topic, "-value", sh->cols, sh->n_cols, true, err) != 0)
+		return -1;
+	sh->has_value = true;
+	return 0;
+}
+
 const struct av_shape *
 av_shape_of(const struct av_maker *mk, struct ml_schema *s, struct ml_text topic, const struct ml_datum *image,
-	struct ml_err *err)
+	bool value, struct ml_err *err)
 {
 	struct av_table *t = table_of(mk, s);
+	struct av_shape *sh;
 
-	for (const struct av_shape *sh = t->shapes; sh != NULL; sh = sh->next) {
+	for (sh = t->shapes; sh != NULL; sh = sh->next) {
 		unsigned differs = 0;
 
 		for (int i = 0; i < s->n_columns; i++)
 			differs |= (image[i].kind == ML_D_ABSENT) ^ sh->absent[i];
 		if (!differs)
-			return sh;
+			break;
 	}
-	return make_shape(mk, t, s, topic, image, err);
+	if (sh == NULL)
+		sh = make_shape(mk, t, s, topic, image, err);
+	if (sh == NULL || (value && !sh->has_value && make_value(mk, t, s, topic, sh, err) != 0))
+		return NULL;
+	return sh;
 }

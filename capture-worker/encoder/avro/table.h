@@ -25,6 +25,9 @@ struct av_record {
 struct av_shape {
 	struct av_shape *next;
 	uint8_t *absent; /* per column of the table */
+	uint16_t *cols;  /* the others */
+	uint16_t n_cols;
+	bool has_value; /* value is made; a DELETE has no use for it and registers none */
 	struct av_record key, value;
 };
 
@@ -43,9 +46,9 @@ struct av_maker {
 };
 
 /*
- * The shape of a row's image; the first row of a definition registers its schemas under <topic>-key and <topic>-value, which
- * may block.  NULL: ErrAvroSchemaAPIError.
+ * The shape of a row's image; the first row of a definition registers its schemas under <topic>-key and, if value, under
+ * <topic>-value, which may block.  NULL: ErrAvroSchemaAPIError.
  */
 const struct av_shape *av_shape_of(const struct av_maker *mk, struct ml_schema *s, struct ml_text topic,
-	const struct ml_datum *image, struct ml_err *err);
+	const struct ml_datum *image, bool value, struct ml_err *err);
 #endif

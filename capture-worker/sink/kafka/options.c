@@ -54,6 +54,8 @@ static const char *const known[] = {
 	"avro-decimal-handling-mode",
 	"avro-bigint-unsigned-handling-mode",
 	"avro-enable-watermark",
+	"schema-registry",
+	"encoding-format",
 	NULL,
 };
 

@@ -190,6 +190,8 @@ struct hand {
 	struct ml_err err;
 };
 
+static const char *hand_replica_config;
+
 /* config: sink_config; max: of a message's Length. */
 static int
 hand_open(struct hand *h, const char *query, const char *config, bool force, size_t max)
@@ -206,6 +208,8 @@ hand_open(struct hand *h, const char *query, const char *config, bool force, siz
 	spec.namespace_ = (char *)(uintptr_t) "ns";
 	spec.sink_config_json = (char *)(uintptr_t)config;
 	spec.force_replicate = force;
+	if (hand_replica_config != NULL)
+		spec.replica_config_json = (char *)(uintptr_t)hand_replica_config;
 	snprintf(text, sizeof(text), "kafka://127.0.0.1:9092/t?%s%s", query,
 		strncmp(query, "schema-registry=", 16) == 0 ? h->f.url : "");
 	assert_int_equal(ml_uri_parse(&uri, text, &h->err), 0);
@@ -254,16 +258,26 @@ static const struct ml_datum good[2] = { { .kind = ML_D_I64, .i = 7 }, { .kind =
 
 /* A row into a batch of its own; the message, or NULL with h->err. */
 static const struct ml_msg *
-hand_row(struct hand *h, struct ml_schema *s, const struct ml_datum *image)
+hand_change(struct hand *h, struct ml_schema *s, uint8_t op, const struct ml_datum *image)
 {
 	struct ml_row *row;
 
 	ml_batch_free(h->b);
 	h->b = ml_batch_new();
 	row = ml_batch_row(h->b);
-	*row = (struct ml_row){ .schema = s, .op = ML_OP_INSERT, .after = image, .topic = &h->topic, .commit_ts = 1 };
+	*row = (struct ml_row){ .schema = s, .op = op, .after = image, .topic = &h->topic, .commit_ts = 1 };
+	if (op == ML_OP_DELETE) {
+		row->before = image;
+		row->after = NULL;
+	}
 	h->err = (struct ml_err){ 0 };
 	return h->e->ops->rows(h->e, h->b, &h->err) == 0 && h->b->n_msgs == 1 ? &h->b->msgs[0] : NULL;
+}
+
+static const struct ml_msg *
+hand_row(struct hand *h, struct ml_schema *s, const struct ml_datum *image)
+{
+	return hand_change(h, s, ML_OP_INSERT, image);
 }
 
 static void
@@ -297,6 +311,74 @@ asks_the_registry_once_for_a_definition(void **state)
 	ml_schema_unref(a);
 	ml_schema_unref(a2);
 	ml_schema_unref(b);
+}
+
+static void
+a_delete_registers_its_key_alone(void **state)
+{
+	struct hand h;
+	struct ml_schema *s = small_table("a", true);
+	const struct ml_msg *m;
+
+	(void)state;
+	assert_int_equal(hand_open(&h, "schema-registry=", "", false, 1000), 0);
+	m = hand_change(&h, s, ML_OP_DELETE, good);
+	assert_non_null(m);
+	assert_null(m->value);
+	assert_memory_equal(m->key, "\0\0\0\0\1\x0e", 6);
+	assert_int_equal(atomic_load(&h.f.requests), 2);
+	assert_null(strstr(h.k.log.data, "one_topic-value"));
+	m = hand_row(&h, s, good);
+	assert_int_equal(atomic_load(&h.f.requests), 3);
+	assert_memory_equal(m->key, "\0\0\0\0\1\x0e", 6);
+	assert_memory_equal(m->value, "\0\0\0\0\2\x0e\2a", 8);
+	assert_null(hand_change(&h, s, ML_OP_DELETE, good)->value);
+	assert_int_equal(atomic_load(&h.f.requests), 3);
+	hand_close(&h);
+	ml_schema_unref(s);
+}
+
+/* protocols.md 8.7; there is never a checksum to tell. */
+static void
+checksums_have_fields_with_their_defaults(void **state)
+{
+	static const char all[] = "schema-registry=",
+			  with[] = "{\"integrity\":{\"integrity-check-level\":\"correctness\"}}";
+	static const char modes[] =
+		"{\"kafka-config\":{\"codec-config\":{\"enable-tidb-extension\":true,"
+		"\"avro-decimal-handling-mode\":\"string\",\"avro-bigint-unsigned-handling-mode\":\"string\"}}}";
+	static const char fields[] = "{\"default\":0,\"name\":\"_tidb_commit_physical_time\",\"type\":\"long\"},"
+				     "{\"default\":\"\",\"name\":\"_tidb_row_level_checksum\",\"type\":\"string\"},"
+				     "{\"default\":false,\"name\":\"_tidb_corrupted\",\"type\":\"boolean\"},"
+				     "{\"default\":0,\"name\":\"_tidb_checksum_version\",\"type\":\"int\"}]}\n";
+	static const char *const lacking[] = { "",
+		"{\"kafka-config\":{\"codec-config\":{\"enable-tidb-extension\":true}}}",
+		"{\"kafka-config\":{\"codec-config\":{\"avro-decimal-handling-mode\":\"string\","
+		"\"avro-bigint-unsigned-handling-mode\":\"string\"}}}" };
+	struct hand h;
+	struct ml_schema *s = small_table("a", true);
+	const struct ml_msg *m;
+
+	(void)state;
+	hand_replica_config = with;
+	for (size_t i = 0; i < sizeof(lacking) / sizeof(lacking[0]); i++) {
+		assert_int_equal(hand_open(&h, all, lacking[i], false, 1000), -1);
+		assert_int_equal(h.err.code, ML_ErrCodecInvalidConfig);
+		assert_non_null(strstr(h.err.text, "row checksums"));
+		hand_close(&h);
+	}
+	assert_int_equal(hand_open(&h, all, modes, false, 1000), 0);
+	m = hand_row(&h, s, good);
+	assert_non_null(m);
+	assert_non_null(strstr(h.k.log.data, fields));
+	/* Only the value has them: id, e, then "c", the two times, and three defaults. */
+	assert_null(strstr(
+		strstr(h.k.log.data, "one_topic-key"), "checksum\",\"type\":\"string\"}]}\nschema one_topic-value"));
+	assert_int_equal(m->value_len, 8 + 2 + 1 + 1 + 3);
+	assert_memory_equal(m->value, "\0\0\0\0\2\x0e\2a\2c\2\0\0\0\0", 15);
+	hand_close(&h);
+	hand_replica_config = NULL;
+	ml_schema_unref(s);
 }
 
 static void
@@ -393,8 +475,7 @@ refuses_bad_settings(void **state)
 		{ "", "{\"schema-registry\":\"\"}", false, "requires parameter \"schema-registry\"" },
 		{ "", "{\"schema-registry\":7}", false, "schema-registry is not a string" },
 		{ "", "{\"schema-registry\":\"nowhere\"}", false, "not an http or https URL" },
-		{ "schema-registry=", "{\"kafka-config\":{\"glue-schema-registry-config\":{\"region\":\"x\"}}}", false,
-			"Glue" },
+		{ "", "{\"kafka-config\":{\"glue-schema-registry-config\":{\"region\":\"x\"}}}", false, "Glue" },
 		{ "schema-registry=",
 			"{\"kafka-config\":{\"codec-config\":{\"avro-decimal-handling-mode\":\"exact\"}}}", false,
 			"avro-decimal-handling-mode value could only be \"precise\" or \"string\"" },
@@ -415,6 +496,20 @@ refuses_bad_settings(void **state)
 			fail_msg("%s", h.err.text);
 		hand_close(&h);
 	}
+}
+
+static void
+refuses_two_registries(void **state)
+{
+	struct hand h;
+
+	(void)state;
+	assert_int_equal(
+		hand_open(&h, "schema-registry=",
+			"{\"kafka-config\":{\"glue-schema-registry-config\":{\"region\":\"x\"}}}", false, 1000),
+		-1);
+	assert_int_equal(h.err.code, ML_ErrInvalidReplicaConfig);
+	hand_close(&h);
 }
 
 static void
@@ -455,11 +550,14 @@ main(void)
 		cmocka_unit_test(writes_the_published_examples),
 		cmocka_unit_test(spells_schemas_and_values_of_all_kinds),
 		cmocka_unit_test(asks_the_registry_once_for_a_definition),
+		cmocka_unit_test(a_delete_registers_its_key_alone),
+		cmocka_unit_test(checksums_have_fields_with_their_defaults),
 		cmocka_unit_test(keeps_what_the_registry_refuses_for_the_next_try),
 		cmocka_unit_test(gives_an_empty_key_where_there_is_none),
 		cmocka_unit_test(stops_at_values_without_a_place),
 		cmocka_unit_test(counts_key_value_and_overhead),
 		cmocka_unit_test(refuses_bad_settings),
+		cmocka_unit_test(refuses_two_registries),
 		cmocka_unit_test(wraps_what_the_registry_says_at_the_start),
 	};
 

@@ -219,6 +219,9 @@ knows_protocols_by_any_case_and_alias(void **state)
 		{ "open", NULL },
 		{ "", NULL },
 		{ "CANAL", "canal" },
+		{ "avro", "avro" },
+		{ "Flat-Avro", "avro" },
+		{ "flat", NULL },
 		{ "cana", NULL },
 	};
 
