@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "api-gateway/api/ident.h"
 #include "api-gateway/coord/store.h"
@@ -299,6 +300,50 @@ ml_spec_of_create(const char *text, size_t len, Ml__ChangefeedSpec **out, struct
 	return rc;
 }
 
+/* Of sink_config: what both it and the URI may say; "" if it does not. */
+static const char *
+of_config(const Ml__ChangefeedSpec *spec, const char *key, struct ml_arena *a)
+{
+	const struct ml_json *v = NULL;
+	struct ml_json *doc;
+	struct ml_err err;
+
+	if (strcmp(key, "protocol") == 0)
+		return spec->protocol;
+	if (spec->sink_config_json[0] != '\0' &&
+		ml_json_parse(&doc, a, spec->sink_config_json, strlen(spec->sink_config_json), &err) == 0)
+		v = ml_replica_get(doc, key);
+	return v != NULL && v->type == ML_JSON_STRING ? v->s : "";
+}
+
+/*
+ * A configuration that comes to contradict the URI, which stays as it was, is refused; a new URI wins (openapi.md 6.6,
+ * sinks.md 1.4).
+ */
+static int
+check_contradictions(
+	const Ml__ChangefeedSpec *spec, const Ml__ChangefeedSpec *old, struct ml_arena *a, struct ml_err *err)
+{
+	static const char *const keys[] = { "protocol", "transaction-atomicity" };
+	struct ml_uri *u;
+	struct ml_err bad;
+	int rc = 0;
+
+	if (strcmp(spec->sink_uri, old->sink_uri) != 0 || ml_uri_parse(&u, spec->sink_uri, &bad) < 0)
+		return 0;
+	for (size_t i = 0; rc == 0 && i < N(keys); i++) {
+		const char *in_uri = ml_uri_get(u, keys[i]), *now = of_config(spec, keys[i], a);
+
+		if (in_uri == NULL || in_uri[0] == '\0' || now[0] == '\0' || strcasecmp(in_uri, now) == 0 ||
+			strcasecmp(now, of_config(old, keys[i], a)) == 0)
+			continue;
+		ML_ERR(err, ErrIncompatibleSinkConfig, 0, in_uri, now);
+		rc = ml_err_wrap(err, ML_ErrChangefeedUpdateRefused, "changefeed update error");
+	}
+	ml_uri_free(u);
+	return rc;
+}
+
 static int
 fill_update(Ml__ChangefeedSpec *spec, struct body *b, struct ml_arena *a, struct ml_err *err)
 {
@@ -350,7 +395,7 @@ ml_spec_of_update(
 
 	ml_arena_init(&a, 8192);
 	if (parse(text, len, update_fields, N(update_fields), &b, &a, err) == 0 &&
-		fill_update(spec, &b, &a, err) == 0) {
+		fill_update(spec, &b, &a, err) == 0 && check_contradictions(spec, old, &a, err) == 0) {
 		*out = spec;
 		rc = 0;
 	} else {
