@@ -14,6 +14,7 @@ static const char usage[] = "Usage:\n"
 			    "\n"
 			    "Commands:\n"
 			    "  server    Start a server in the foreground; see millrace server --help\n"
+			    "  verify    Compare a copy with its source, row by row; see millrace verify --help\n"
 			    "  version   Print the version\n"
 			    "\n"
 			    "Flags:\n"
@@ -26,12 +27,11 @@ usage_error(const char *what, const char *word)
 	return 1;
 }
 
-/* Becomes the supervisor, which lies beside this program or in ../libexec/millrace. */
+/* Becomes another program of ours, which lies beside this one or in ../libexec/millrace. */
 static int
-server(char **argv)
+become(char *name, char **argv)
 {
 	static const char *const places[] = { ".", "../libexec/millrace" };
-	static char name[] = "millrace-supervisor";
 	char self[PATH_MAX], path[PATH_MAX + 64];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
@@ -75,10 +75,13 @@ version(void)
 int
 main(int argc, char **argv)
 {
+	static char supervisor[] = "millrace-supervisor", verify[] = "millrace-verify";
 	const char *word = argc > 1 ? argv[1] : "--help";
 
 	if (strcmp(word, "server") == 0)
-		return server(argv + 1);
+		return become(supervisor, argv + 1);
+	if (strcmp(word, "verify") == 0)
+		return become(verify, argv + 1);
 	if (strcmp(word, "version") == 0)
 		return version();
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
