@@ -78,8 +78,8 @@ static int
 call(struct verify *v, struct ml_vf_conns *c, struct ml_err *err)
 {
 	static const char *const settings[] = {
-		"SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES',time_zone='+00:00',"
-		"net_write_timeout=600",
+		"SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'",
+		"SET SESSION time_zone='+00:00',net_write_timeout=600",
 		"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 		"SET SESSION foreign_key_checks=0",
 	};
