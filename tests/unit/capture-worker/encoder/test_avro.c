@@ -351,10 +351,10 @@ checksums_have_fields_with_their_defaults(void **state)
 				     "{\"default\":\"\",\"name\":\"_tidb_row_level_checksum\",\"type\":\"string\"},"
 				     "{\"default\":false,\"name\":\"_tidb_corrupted\",\"type\":\"boolean\"},"
 				     "{\"default\":0,\"name\":\"_tidb_checksum_version\",\"type\":\"int\"}]}\n";
-	static const char *const lacking[] = { "",
-		"{\"kafka-config\":{\"codec-config\":{\"enable-tidb-extension\":true}}}",
-		"{\"kafka-config\":{\"codec-config\":{\"avro-decimal-handling-mode\":\"string\","
-		"\"avro-bigint-unsigned-handling-mode\":\"string\"}}}" };
+	static const char extension[] = "{\"kafka-config\":{\"codec-config\":{\"enable-tidb-extension\":true}}}";
+	static const char strings[] = "{\"kafka-config\":{\"codec-config\":{\"avro-decimal-handling-mode\":\"string\","
+				      "\"avro-bigint-unsigned-handling-mode\":\"string\"}}}";
+	static const char *const lacking[] = { "", extension, strings };
 	struct hand h;
 	struct ml_schema *s = small_table("a", true);
 	const struct ml_msg *m;
