@@ -471,6 +471,24 @@ ml_replica_get(const struct ml_json *doc, const char *path)
 	return doc;
 }
 
+bool
+ml_replica_on(const char *json, const char *path)
+{
+	const struct ml_json *v = NULL;
+	struct ml_arena a;
+	struct ml_json *doc;
+	bool on;
+
+	if (json == NULL || json[0] == '\0')
+		return false;
+	ml_arena_init(&a, 4096);
+	if (ml_json_parse(&doc, &a, json, strlen(json), NULL) == 0)
+		v = ml_replica_get(doc, path);
+	on = v != NULL && v->type == ML_JSON_BOOL && v->b;
+	ml_arena_fini(&a);
+	return on;
+}
+
 void
 ml_replica_doc(struct ml_buf *out)
 {

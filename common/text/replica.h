@@ -29,6 +29,8 @@ int ml_replica_ranges_text(const char *json, const char *section, struct ml_err 
 void ml_replica_print(const struct ml_json *doc, const char *section, const char *without, struct ml_buf *out);
 /* A member by its path ("filter.event-filters"), in either spelling; NULL if absent or null. */
 const struct ml_json *ml_replica_get(const struct ml_json *doc, const char *path);
+/* A switch of a stored text ("": nothing is set), by its path; false where it is not set. */
+bool ml_replica_on(const char *json, const char *path);
 /* Markdown for docs/config.md. */
 void ml_replica_doc(struct ml_buf *out);
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "capture-worker/event/mark.h"
 #include "capture-worker/filter/filter.h"
 #include "capture-worker/source/mysql/feed_int.h"
 #include "common/run/log.h"
@@ -131,6 +132,12 @@ ml_feed_cut(struct ml_feed *f, size_t held, const struct ml_feed_mark *mark)
 	return 0;
 }
 
+void
+ml_feed_decide(struct ml_feed *f)
+{
+	f->skip = f->marked || f->commit_ts <= f->discard_to || ml_filter_ignores_txn(f->env->filter, f->commit_ts - 1);
+}
+
 /* Whole groups are in f->b: hands them over with the place they end at.  Should the shard stop, f->stopped says so. */
 static void
 hand_over(struct ml_feed *f, ml_ts ts)
@@ -214,7 +221,8 @@ on_open(void *arg, const struct ml_ev_gtid *id, uint32_t timestamp, struct ml_er
 		finish(f);
 		return 0;
 	}
-	f->skip = f->commit_ts <= f->discard_to || ml_filter_ignores_txn(f->env->filter, f->commit_ts - 1);
+	f->marked = f->drop_marked && id->gtid.server == ML_MARK_SERVER_ID;
+	ml_feed_decide(f);
 	f->preparing = (id->flags & ML_GTIDF_XA_PREPARE) != 0;
 	return f->preparing ? ml_xa_begin(f->xa, &id->xid, err) : 0;
 }

@@ -49,6 +49,7 @@ struct ml_feed {
 	ml_ts discard_to;   /* groups at or below it have been delivered */
 	bool by_second;     /* the place was searched for a start_ts: what to discard is known by the second only */
 	ml_ts target_ts;    /* 0: none */
+	bool drop_marked;   /* bdr-mode: changes that a sink of ours wrote are passed over */
 	/* Reads the stale definitions again; called when rows cannot be understood without. */
 	int (*reread)(void *arg, struct ml_err *err);
 	void *reread_arg;
@@ -64,7 +65,8 @@ struct ml_feed {
 	uint64_t group; /* its number; counts up */
 	ml_ts commit_ts;
 	ml_ts last_before; /* fold.last if it turns out to be void */
-	bool skip;         /* delivered already, or ignored by the filter */
+	bool skip;         /* delivered already, ignored by the filter, or marked */
+	bool marked;       /* a sink of ours wrote it, and drop_marked is set */
 	bool preparing;    /* XA PREPARE: rows go to the store of prepared transactions */
 	bool had_rows, had_ddl;
 	bool partly_out;           /* part of it has been handed over */

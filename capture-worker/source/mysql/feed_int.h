@@ -17,6 +17,8 @@ int ml_feed_emit(struct ml_feed *f);
 int ml_feed_full(struct ml_feed *f);
 /* Drops what the open group has added since the mark.  -1 if it has been handed over already. */
 int ml_feed_cut(struct ml_feed *f, size_t held, const struct ml_feed_mark *mark);
+/* Whether what comes with f->commit_ts is passed over: sets f->skip. */
+void ml_feed_decide(struct ml_feed *f);
 struct ml_feed_mark ml_feed_mark_now(const struct ml_feed *f);
 
 int ml_feed_on_map(void *arg, const struct ml_ev *e, struct ml_err *err);

@@ -1,6 +1,7 @@
 /* feed_rows.c - TABLE_MAP and rows events of the open group. */
 #include <string.h>
 
+#include "capture-worker/event/mark.h"
 #include "capture-worker/filter/filter.h"
 #include "capture-worker/mounter/tablemap.h"
 #include "capture-worker/source/mysql/feed_int.h"
@@ -72,6 +73,17 @@ prepare(struct ml_feed *f, const struct ml_ev *e, struct ml_rowdec **out, struct
 	return rc;
 }
 
+/* The table whose change in front of all others marks a transaction. */
+static bool
+is_mark(const struct ml_ev *e)
+{
+	struct ml_text db, table;
+
+	return ml_tablemap_names(e->body, e->body_len, &db, &table) == 0 && table.len == sizeof(ML_MARK_TABLE) - 1 &&
+	       db.len == sizeof(ML_MARK_DB) - 1 && memcmp(table.s, ML_MARK_TABLE, table.len) == 0 &&
+	       memcmp(db.s, ML_MARK_DB, db.len) == 0;
+}
+
 int
 ml_feed_on_map(void *arg, const struct ml_ev *e, struct ml_err *err)
 {
@@ -80,6 +92,8 @@ ml_feed_on_map(void *arg, const struct ml_ev *e, struct ml_err *err)
 	struct ml_tab *tab = f->tab;
 	struct ml_rowdec *dec;
 
+	if (f->drop_marked && !f->skip && is_mark(e))
+		f->skip = f->marked = true;
 	if (f->skip && !f->preparing)
 		return 0;
 	if (tab == NULL || tab->id != id)

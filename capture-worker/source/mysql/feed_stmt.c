@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "capture-worker/event/mark.h"
 #include "capture-worker/filter/filter.h"
 #include "capture-worker/source/mysql/feed_int.h"
 #include "common/run/log.h"
@@ -204,6 +205,9 @@ ml_feed_on_statement(void *arg, const struct ml_ev_query *q, const struct ml_ddl
 	struct ml_feed *f = arg;
 	uint8_t alter = q->alter_flags | f->reader.id.flags_extra;
 
+	if (f->drop_marked && q->sql.len >= sizeof(ML_MARK_COMMENT) - 1 &&
+		memcmp(q->sql.s, ML_MARK_COMMENT, sizeof(ML_MARK_COMMENT) - 1) == 0)
+		f->skip = f->marked = true;
 	switch (stmt->class) {
 	case ML_DDL_TXN:
 		switch (stmt->txn) {
@@ -238,7 +242,7 @@ ml_feed_on_statement(void *arg, const struct ml_ev_query *q, const struct ml_ddl
 	/* CREATE TABLE .. SELECT: the rows behind it are a transaction of their own (mysql-upstream.md 7.5). */
 	if ((f->reader.id.flags & ML_GTIDF_STANDALONE) == 0) {
 		f->commit_ts = ml_fold_group(&f->fold, 0);
-		f->skip = f->commit_ts <= f->discard_to || ml_filter_ignores_txn(f->env->filter, f->commit_ts - 1);
+		ml_feed_decide(f);
 	}
 	return 0;
 }

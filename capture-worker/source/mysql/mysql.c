@@ -20,6 +20,7 @@
 #include "capture-worker/source/mysql/trouble.h"
 #include "common/base/backoff.h"
 #include "common/run/log.h"
+#include "common/text/replica.h"
 #include "common/text/tz.h"
 
 /* Reads and writes of control queries: a server slower than this is as good as lost. */
@@ -289,6 +290,7 @@ begin(struct ml_source *s, struct ml_err *err)
 	s->feed.tz = s->tz;
 	s->feed.server = s->server.identity;
 	s->feed.target_ts = env->spec->target_ts;
+	s->feed.drop_marked = ml_replica_on(env->spec->replica_config_json, "bdr-mode");
 	s->feed.reread = reread;
 	s->feed.reread_arg = s;
 	s->feed.reader.flavor = s->server.flavor;
