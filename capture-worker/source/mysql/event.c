@@ -5,8 +5,13 @@
 #include <strings.h>
 #include <zlib.h>
 
+#include "common/base/crc32.h"
+
 /* Most bytes that a compressed statement may claim to unfold to: a statement cannot exceed max_allowed_packet, 1 GiB at most. */
 #define MAX_UNFOLDED (1u << 30)
+
+/* Flag of a FORMAT_DESCRIPTION whose file is still written to; set later, so its checksum was made without it. */
+#define IN_USE 0x01
 
 int
 ml_ev_split(struct ml_ev *e, const uint8_t *p, size_t len, unsigned crc_len)
@@ -36,12 +41,21 @@ ml_ev_split(struct ml_ev *e, const uint8_t *p, size_t len, unsigned crc_len)
 bool
 ml_ev_crc_ok(const uint8_t *p, size_t len)
 {
+	uint8_t head[ML_EV_HEADER];
 	struct ml_rd r;
+	uint32_t want;
 
 	if (len < ML_EV_HEADER + 4)
 		return false;
 	r = ml_rd_of(p + len - 4, 4);
-	return (uint32_t)crc32(0, p, (uInt)(len - 4)) == (uint32_t)ml_rd_le(&r, 4);
+	want = (uint32_t)ml_rd_le(&r, 4);
+	if (__builtin_expect(ml_crc32(0, p, len - 4) == want, 1))
+		return true;
+	if (p[4] != ML_EV_FORMAT || (p[17] & IN_USE) == 0)
+		return false;
+	memcpy(head, p, sizeof(head));
+	head[17] &= (uint8_t)~IN_USE;
+	return ml_crc32(ml_crc32(0, head, sizeof(head)), p + sizeof(head), len - sizeof(head) - 4) == want;
 }
 
 const char *

@@ -70,6 +70,43 @@ corrupt(const struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 	return ML_ERR(err, ErrMySQLEventCorrupt, 0, e->type, ml_reader_at(r, at, sizeof(at)), ml_ev_name(e->type));
 }
 
+static int
+damaged(const struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
+{
+	char at[400];
+
+	return ML_ERR(err, ErrMySQLEventCorrupt, 0, e->type, ml_reader_at(r, at, sizeof(at)),
+		"its checksum is wrong, so it was damaged on disk or on the way");
+}
+
+/* Artificial events and heartbeats are not in the file. */
+static bool
+in_file(const struct ml_ev *e)
+{
+	return e->timestamp != 0 && (e->flags & ML_EVF_ARTIFICIAL) == 0;
+}
+
+/*
+ * Of some kinds the server makes events up for the stream, and not every one adds a checksum to all of them; they hold no
+ * changes.  A FORMAT_DESCRIPTION tells itself whether it has one.
+ */
+static bool
+may_lack_crc(const struct ml_ev *e)
+{
+	switch (e->type) {
+	case ML_EV_FORMAT:
+	case ML_EV_MARIA_START_ENCRYPTION:
+		return true;
+	case ML_EV_ROTATE:
+	case ML_EV_HEARTBEAT:
+	case ML_EV_HEARTBEAT_V2:
+	case ML_EV_MARIA_GTID_LIST:
+		return !in_file(e);
+	default:
+		return false;
+	}
+}
+
 /*
  * The 64-bit offset of a header's end position, which is modulo 2^32 and grows within a file.  A single group beyond 2 GiB may
  * wrap on its own, so the bytes seen count there; they fall short of the true distance only by events that the server left
@@ -142,6 +179,8 @@ on_format(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 
 	if (ml_ev_format(&f, e) < 0)
 		return corrupt(r, e, err);
+	if (f.checksum == 1 && in_file(e) && !ml_ev_crc_ok(e->raw, e->len))
+		return damaged(r, e, err);
 	r->crc_len = f.checksum == 1 ? 4 : 0;
 	memcpy(r->server_version, f.server_version, sizeof(r->server_version));
 	r->created = e->timestamp;
@@ -352,22 +391,16 @@ ml_reader_feed(struct ml_reader *r, const uint8_t *p, size_t len, struct ml_err 
 		e.type = len > 4 ? p[4] : 0;
 		return corrupt(r, &e, err);
 	}
+	/* Before anything is believed of it. */
+	if (r->crc_len == 4 && !may_lack_crc(&e) && __builtin_expect(!ml_ev_crc_ok(p, len), 0))
+		return damaged(r, &e, err);
 	r->current = &e;
-	/* Artificial events and heartbeats are not in the file. */
-	if (e.timestamp != 0 && (e.flags & ML_EVF_ARTIFICIAL) == 0 && e.next_pos != 0)
+	if (in_file(&e) && e.next_pos != 0)
 		r->pending_bytes += len;
 	else if (r->open)
 		r->pending_bytes += len;
 	rc = dispatch(r, &e, err);
-	if (__builtin_expect(rc < 0, 0)) {
-		/* Tell damage on disk or on the way from a fault of ours. */
-		if (r->crc_len == 4 && err->code == ML_ErrMySQLEventCorrupt && !ml_ev_crc_ok(p, len)) {
-			char at[400];
-
-			ML_ERR(err, ErrMySQLEventCorrupt, 0, e.type, ml_reader_at(r, at, sizeof(at)),
-				"its checksum is wrong, so it was damaged on disk or on the way");
-		}
-	} else if (!r->open && e.type != ML_EV_HEARTBEAT && e.type != ML_EV_ROTATE) {
+	if (rc == 0 && !r->open && e.type != ML_EV_HEARTBEAT && e.type != ML_EV_ROTATE) {
 		/* Events between groups: the boundary moves along, also to the true resume place of a start by GTID. */
 		advance(r, e.next_pos);
 	}

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <zlib.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -300,6 +301,106 @@ what_would_lose_data_is_refused(void **state)
 	assert_int_equal(err.code, ML_ErrMySQLEventCorrupt);
 }
 
+/* An event with a checksum, of which the byte at `damage` is changed then; -1: none is. */
+static int
+feed_sealed(uint8_t type, uint32_t ts, uint32_t next_pos, uint16_t flags, const void *body, uint32_t n, int damage,
+	struct ml_err *err)
+{
+	uint8_t ev[512] = { 0 };
+	uint32_t size = 19 + n + 4, crc;
+
+	memcpy(ev, &ts, 4);
+	ev[4] = type;
+	ev[5] = 1;
+	memcpy(ev + 9, &size, 4);
+	memcpy(ev + 13, &next_pos, 4);
+	memcpy(ev + 17, &flags, 2);
+	memcpy(ev + 19, body, n);
+	crc = (uint32_t)crc32(0, ev, size - 4);
+	memcpy(ev + size - 4, &crc, 4);
+	if (damage >= 0)
+		ev[damage] ^= 0x20;
+	return ml_reader_feed(&reader, ev, size, err);
+}
+
+/* A FORMAT_DESCRIPTION with checksums on, of a file in use or not. */
+static int
+format_with_checksums(uint16_t flags, int damage, struct ml_err *err)
+{
+	uint8_t body[57 + 201] = { 4 };
+
+	memcpy(body + 2, "10.11.19-MariaDB", 17);
+	body[56] = 19;
+	body[sizeof(body) - 1] = 1;
+	return feed_sealed(ML_EV_FORMAT, 500, 256, flags, body, sizeof(body), damage, err);
+}
+
+static void
+every_event_of_the_file_is_checked(void **state)
+{
+	static const uint8_t none[40];
+	uint8_t id[19] = { 9 }, file[8 + 8] = { 4, 0, 0, 0, 0, 0, 0, 0, 'b', '.', '0', '0', '0', '0', '0', '2' };
+	struct ml_err err = { 0 };
+
+	(void)state;
+	start("b.000001", 4);
+	/* The damage would be invisible: a bit of a row's value, of an id, of a time. */
+	assert_int_equal(format_with_checksums(0, -1, &err), 0);
+	ml_buf_clear(&seen);
+	assert_int_equal(feed_sealed(ML_EV_MARIA_GTID, 600, 300, 8, id, sizeof(id), 19, &err), -1);
+	assert_int_equal(err.code, ML_ErrMySQLEventCorrupt);
+	assert_non_null(strstr(err.text, "its checksum is wrong"));
+	assert_int_equal(seen.len, 0);
+	assert_int_equal(feed_sealed(ML_EV_MARIA_GTID, 600, 300, 8, id, sizeof(id), -1, &err), 0);
+	for (int at = 0; at < 19 + 40 + 4; at++) {
+		if (at >= 9 && at < 13)
+			continue; /* the length is compared before */
+		if (at == 4)
+			continue; /* it would be a HEARTBEAT or so; below */
+		assert_int_equal(feed_sealed(23, 600, 400, 0, none, sizeof(none), at, &err), -1);
+		assert_int_equal(err.code, ML_ErrMySQLEventCorrupt);
+		assert_non_null(strstr(err.text, "its checksum is wrong"));
+	}
+	assert_int_equal(feed_sealed(23, 600, 400, 0, none, sizeof(none), -1, &err), 0);
+	/* Neither a cleared time nor the flag hides it. */
+	assert_int_equal(feed_sealed(23, 0, 400, ML_EVF_ARTIFICIAL, none, sizeof(none), 30, &err), -1);
+	assert_int_equal(feed_sealed(ML_EV_XID, 600, 431, 0, none, 8, 20, &err), -1);
+	assert_int_equal(feed_sealed(ML_EV_XID, 600, 431, 0, none, 8, -1, &err), 0);
+	assert_string_equal(seen.data, "open 9; rows; close commit; ");
+	/* The file's own ROTATE has one; what the server makes up need not. */
+	assert_int_equal(feed_sealed(ML_EV_ROTATE, 600, 480, 0, file, sizeof(file), 20, &err), -1);
+	assert_int_equal(feed_sealed(ML_EV_ROTATE, 600, 480, 0, file, sizeof(file), -1, &err), 0);
+	assert_int_equal(feed_sealed(ML_EV_ROTATE, 0, 0, ML_EVF_ARTIFICIAL, file, sizeof(file), 19 + 16, &err), 0);
+	assert_int_equal(feed_sealed(ML_EV_HEARTBEAT, 0, 4, 0, "b.000002", 8, 19 + 8, &err), 0);
+}
+
+static void
+a_head_is_checked_as_it_was_before_the_file_was_opened(void **state)
+{
+	uint8_t body[57 + 201] = { 4 }, ev[19 + sizeof(body) + 4] = { 0 };
+	uint32_t ts = 500, size = sizeof(ev), crc;
+	struct ml_err err = { 0 };
+
+	(void)state;
+	start("b.000001", 4);
+	assert_int_equal(format_with_checksums(0, 19 + 60, &err), -1);
+	assert_non_null(strstr(err.text, "its checksum is wrong"));
+	/* LOG_EVENT_BINLOG_IN_USE_F is set when the checksum stands already. */
+	memcpy(body + 2, "10.11.19-MariaDB", 17);
+	body[56] = 19;
+	body[sizeof(body) - 1] = 1;
+	memcpy(ev, &ts, 4);
+	ev[4] = ML_EV_FORMAT;
+	memcpy(ev + 9, &size, 4);
+	memcpy(ev + 19, body, sizeof(body));
+	crc = (uint32_t)crc32(0, ev, size - 4);
+	memcpy(ev + size - 4, &crc, 4);
+	ev[17] |= 1;
+	assert_int_equal(ml_reader_feed(&reader, ev, size, &err), 0);
+	ev[17] |= 2;
+	assert_int_equal(ml_reader_feed(&reader, ev, size, &err), -1);
+}
+
 static void
 offsets_go_on_beyond_4_gib(void **state)
 {
@@ -403,6 +504,8 @@ main(void)
 		cmocka_unit_test(xa_prepare_closes_without_commit),
 		cmocka_unit_test(cut_off_groups_are_discarded),
 		cmocka_unit_test(what_would_lose_data_is_refused),
+		cmocka_unit_test(every_event_of_the_file_is_checked),
+		cmocka_unit_test(a_head_is_checked_as_it_was_before_the_file_was_opened),
 		cmocka_unit_test(offsets_go_on_beyond_4_gib),
 		cmocka_unit_test(a_start_by_gtid_learns_its_place),
 		cmocka_unit_test(a_replaced_history_is_noticed),
