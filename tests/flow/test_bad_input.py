@@ -5,7 +5,7 @@ import socket
 import stat
 import time
 
-from lib import parts
+from lib import decode, parts
 from lib.case import Case, main
 from lib.mariadb import MariaDB
 from lib.server import Millrace
@@ -147,6 +147,38 @@ class Upstreams(Case):
         server.resume("x")
         detail = server.wait_state("x", "failed", 30)
         self.assertEqual(detail["error"]["code"], "CDC:ErrMySQLBinlogPurged")
+        server.stop()
+        db.stop()
+
+    def test_a_damaged_log_holds_until_it_is_whole_again(self):
+        """One bit of a value: the event is well-formed, and only its checksum tells."""
+        db = MariaDB()
+        db.run("CREATE DATABASE s", "CREATE TABLE s.t (id INT PRIMARY KEY, v TEXT)")
+        server, out = Millrace(db), parts.temp_dir("out")
+        server.create("x", f"file://{out}?protocol=canal-json&flush-interval=2s", filter_rules=["s.*"])
+        server.wait_caught_up("x")
+        server.pause("x")
+        db.run("INSERT INTO s.t VALUES (1, 'before')", "INSERT INTO s.t VALUES (2, 'needle')", "INSERT INTO s.t VALUES (3, 'after')")
+        log = db.dir / "data" / db.query("SHOW MASTER STATUS")[0][0]
+        with open(log, "r+b", buffering=0) as f:
+            at = f.read().rindex(b"needle")
+            f.seek(at)
+            f.write(b"noodle")
+            server.resume("x")
+            detail = server.wait_state("x", "error", 60)
+            self.assertEqual(detail["error"]["code"], "CDC:ErrMySQLEventCorrupt")
+            self.assertIn("checksum is wrong", detail["error"]["message"])
+            self.assertNotIn("noodle", "".join(p.read_text() for p in decode.storage_files(out)))
+            f.seek(at)
+            f.write(b"needle")
+        server.wait_caught_up("x", 90)
+        self.assertEqual({(e.data["id"], e.data["v"]) for e in decode.storage(out)},
+                         {("1", "before"), ("2", "needle"), ("3", "after")})
+        # Switched off and on again while it runs.
+        db.run("SET GLOBAL binlog_checksum = NONE", "INSERT INTO s.t VALUES (4, 'bare')", "SET GLOBAL binlog_checksum = CRC32",
+               "INSERT INTO s.t VALUES (5, 'sealed')")
+        server.wait_caught_up("x")
+        self.assertEqual([e.data["v"] for e in decode.storage(out)][-2:], ["bare", "sealed"])
         server.stop()
         db.stop()
 
