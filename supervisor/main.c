@@ -14,6 +14,7 @@
 
 #include "common/run/log.h"
 #include "common/run/proc.h"
+#include "supervisor/logfile.h"
 #include "supervisor/node.h"
 #include "supervisor/options.h"
 #include "supervisor/supervisor.h"
@@ -162,6 +163,8 @@ serve(struct ml_options *o)
 	config.supervisor_pid = getpid();
 	config.start_wall_ms = (int64_t)ml_wall_ms();
 	env.grace_ms = config.grace_ms;
+	if (o->log_file[0] != '\0')
+		env.log = ml_logfile_new(o->log_file, o->log_max_size, o->log_max_days, o->log_max_backups);
 	l = ml_loop_new();
 	if (l == NULL) {
 		ml_log_write(ML_FATAL, "-", "no event loop: %s", strerror(errno));
@@ -172,6 +175,7 @@ serve(struct ml_options *o)
 	ml_info("-", "stopped exit_code=%d", code);
 	ml_supervisor_free(sup);
 	ml_loop_free(l);
+	ml_logfile_free(env.log);
 	ml_buf_fini(&json);
 	close(env.listen_fd);
 	close(lock_fd);

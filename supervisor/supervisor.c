@@ -12,11 +12,16 @@
 #include "common/run/proc.h"
 #include "supervisor/broker.h"
 #include "supervisor/child.h"
+#include "supervisor/logfile.h"
 
 /* Of the whole grace time, what workers get before the gateway, which records how far they came, is stopped. */
 #define WORKERS_SHARE(grace_ms) ((grace_ms) / 3 * 2)
 /* Statistics are for /metrics: once per change, but not more often than this. */
 #define STATS_MS 1000
+/* The size of the log is looked at this often, and after a failure to rotate it not so soon again; its old files hourly. */
+#define LOG_CHECK_MS 1000
+#define LOG_RETRY_MS 60000
+#define LOG_CLEAN_S 3600
 
 struct ml_supervisor {
 	struct ml_loop *loop;
@@ -32,6 +37,9 @@ struct ml_supervisor {
 	struct ml_timer *stop_timer;
 	struct ml_timer *stats_timer;
 	bool stats_due;
+	struct ml_timer *log_timer;
+	time_t log_cleaned;  /* wall clock */
+	uint64_t rotated_ms; /* monotonic, of the last rotation of the log; 0: none yet */
 	int exit_code;
 };
 
@@ -133,6 +141,52 @@ tell_died(struct ml_supervisor *sup, const struct ml_child *c)
 	tell(sup, &m);
 }
 
+/* --- the log --- */
+
+/* Ours is the new one already. */
+static void
+send_log_file(struct ml_child *c)
+{
+	Ml__Envelope m = ML__ENVELOPE__INIT;
+	Ml__LogFile log = ML__LOG_FILE__INIT;
+
+	m.body_case = ML__ENVELOPE__BODY_LOG_FILE;
+	m.log_file = &log;
+	if (c->ch != NULL && c->greeted)
+		ml_chan_send(c->ch, &m, STDERR_FILENO);
+}
+
+static void
+check_log(void *arg)
+{
+	struct ml_supervisor *sup = arg;
+	struct timespec now;
+	struct ml_err err;
+	int fd;
+
+	ml_timer_arm(sup->log_timer, LOG_CHECK_MS);
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (now.tv_sec - sup->log_cleaned >= LOG_CLEAN_S) {
+		sup->log_cleaned = now.tv_sec;
+		ml_logfile_clean(sup->env.log, now.tv_sec);
+	}
+	if (!ml_logfile_due(sup->env.log, STDERR_FILENO))
+		return;
+	if (ml_logfile_rotate(sup->env.log, now, &fd, &err) != 0) {
+		ml_log_err(ML_WARN, "-", &err, "the log cannot be rotated, it grows on");
+		ml_timer_arm(sup->log_timer, LOG_RETRY_MS);
+		return;
+	}
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+	sup->rotated_ms = ml_now_ms();
+	send_log_file(sup->gateway);
+	ML_LIST_FOREACH (i, &sup->workers)
+		send_log_file(child_of(i));
+	ml_logfile_clean(sup->env.log, now.tv_sec);
+}
+
 /* --- what children tell us --- */
 
 static void
@@ -155,6 +209,8 @@ send_welcome(struct ml_child *c, void *arg)
 	m.body_case = ML__ENVELOPE__BODY_WELCOME;
 	m.welcome = &welcome;
 	ml_chan_send(c->ch, &m, c->role == ML__ROLE__ROLE_GATEWAY ? sup->env.listen_fd : -1);
+	if (sup->rotated_ms != 0 && c->started_ms <= sup->rotated_ms)
+		send_log_file(c);
 }
 
 static void
@@ -537,6 +593,10 @@ ml_supervisor_new(struct ml_loop *l, const struct ml_supervisor_env *env)
 	ml_list_init(&sup->workers);
 	sup->stop_timer = ml_timer_new(l, on_grace_over, sup);
 	sup->stats_timer = ml_timer_new(l, send_stats, sup);
+	if (env->log != NULL) {
+		sup->log_timer = ml_timer_new(l, check_log, sup);
+		ml_timer_arm(sup->log_timer, 0);
+	}
 	signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++)
 		ml_loop_signal(l, stops[i], on_signal, sup);
@@ -572,5 +632,6 @@ ml_supervisor_free(struct ml_supervisor *sup)
 	ml_child_free(sup->gateway);
 	ml_timer_free(sup->stop_timer);
 	ml_timer_free(sup->stats_timer);
+	ml_timer_free(sup->log_timer);
 	free(sup);
 }

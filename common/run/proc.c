@@ -96,12 +96,27 @@ take_log_level(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 }
 
 static void
+take_log_file(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
+{
+	(void)m;
+	(void)arg;
+	if (fd < 0) {
+		ml_chan_refuse(ch, "a log file without its descriptor");
+		return;
+	}
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+}
+
+static void
 on_message(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 {
 	static const struct ml_inbox_row own[] = {
 		{ ML__ENVELOPE__BODY_WELCOME, ML_PROC_IN_STARTING, take_welcome },
 		{ ML__ENVELOPE__BODY_STOP, ML_PROC_IN_STARTING | ML_PROC_IN_UP, take_stop },
 		{ ML__ENVELOPE__BODY_SET_LOG_LEVEL, ML_PROC_IN_STARTING | ML_PROC_IN_UP, take_log_level },
+		{ ML__ENVELOPE__BODY_LOG_FILE, ML_PROC_IN_STARTING | ML_PROC_IN_UP, take_log_file },
 	};
 	struct ml_proc *p = arg;
 

@@ -42,7 +42,7 @@ struct ml_proc;
 struct ml_proc_desc {
 	Ml__Role role;
 	const char *log_name; /* "gateway", "worker"; static text */
-	/* Further messages of the supervisor; Welcome, Stop and SetLogLevel are taken by ml_proc itself. */
+	/* Further messages of the supervisor; Welcome, Stop, SetLogLevel and LogFile are taken by ml_proc itself. */
 	const struct ml_inbox_row *rows;
 	size_t n_rows;
 	/*

@@ -142,6 +142,45 @@ class Operations(Case):
         self.insert(3, table="nokey")
         self.assertEqual(self.ids(), [3])
 
+    def test_the_log_is_rotated_under_every_process(self):
+        folder = parts.temp_dir("logs")
+        log, config = folder / "millrace.log", folder / "config.toml"
+        config.write_text('[log.file]\nmax-size = 1\nmax-backups = 2\n')
+        log.write_bytes(b"x" * (2 << 20))  # too large from the start
+        server = Millrace(self.db, "--log-file", log, "--config", config, "--log-level", "debug")
+
+        def old():
+            return sorted(folder.glob("millrace-*.log"))
+        try:
+            server.create(self.name, "blackhole://", filter_rules=[f"{self.schema}.*"])
+            first = parts.wait_until(old, 10, "the first rotation")[0]
+            self.assertRegex(first.name, r"^millrace-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}\.log$")
+            server.wait_caught_up(self.name)
+            inode = log.stat().st_ino
+            with open(log, "ab") as f:
+                f.write(b"y" * (1 << 20))
+            parts.wait_until(lambda: len(old()) == 2, 10, "the second rotation")
+            parts.wait_until(lambda: log.exists() and log.stat().st_ino != inode, 5, "a new file")
+            # The worker runs since before and the gateway, too: both go on in the new file.
+            server.wait_caught_up(self.name)
+            server.api("POST", "/api/v1/log", {"log_level": "info"})
+            server.api("POST", "/api/v1/log", {"log_level": "debug"})
+
+            def writers():
+                return {line.split("Z ", 1)[1].split()[1].split("[")[0] for line in log.read_text().splitlines()}
+            parts.wait_until(lambda: {"supervisor", "gateway", "worker"} <= writers(), 20, "lines of every process in the new file")
+            for pid in server.pids():
+                self.assertEqual(os.readlink(f"/proc/{pid}/fd/2"), str(log))
+            # One that starts later has it, too; and the oldest file goes when there are too many.
+            parts.kill(server.workers()[0])
+            with open(log, "ab") as f:
+                f.write(b"z" * (1 << 20))
+            parts.wait_until(lambda: len(old()) == 2 and first not in old(), 10, "the third rotation")
+            server.wait_caught_up(self.name)
+            self.assertEqual({os.readlink(f"/proc/{pid}/fd/2") for pid in server.pids()}, {str(log)})
+        finally:
+            server.stop()
+
     def test_log_level_reaches_every_process(self):
         self.server.create(self.name, "blackhole://", filter_rules=[f"{self.schema}.*"])
         self.server.wait_caught_up(self.name)

@@ -302,7 +302,7 @@ start(uint32_t grace_ms)
 	if (sup_pid == 0) {
 		Ml__ServerConfig config = ML__SERVER_CONFIG__INIT;
 		Ml__Upstream upstream = ML__UPSTREAM__INIT;
-		struct ml_supervisor_env env = { self, self, 0, grace_ms, ready_ms, &config };
+		struct ml_supervisor_env env = { self, self, 0, grace_ms, ready_ms, &config, NULL };
 		char password[] = "geheim", level[] = "info";
 		struct rlimit no_core = { 0, 0 };
 		struct ml_supervisor *sup;
