@@ -21,6 +21,10 @@
 /* Batches between two stages: enough that neither waits for the other's rhythm, few enough that latency stays small. */
 #define QUEUE_BATCHES 8
 #define QUOTA_DEFAULT (512ull << 20)
+/* A stop does not wait for long for a checkpoint to be stored: who is to store it may be gone. */
+#define STOP_SAVE_MS 1000
+/* How often it is asked for again, since who was asked first may have died. */
+#define ASK_SAVE_MS 500
 /* How often a checkpoint message goes downstream at most (protocols.md 4.7). */
 #define CHECKPOINT_EVERY_MS 1000
 
@@ -51,8 +55,11 @@ struct ml_pipeline {
 	bool stopping;
 	atomic_bool failed;
 	atomic_bool at_target; /* the source came to target_ts */
-	bool ddl_was_written;  /* sink stage: the next checkpoint is told at once */
-	ml_ts told;            /* sink stage: last checkpoint told downstream */
+	pthread_mutex_t saved_lock;
+	pthread_cond_t saved_news;
+	ml_ts saved;          /* the newest checkpoint that is stored */
+	bool ddl_was_written; /* sink stage: the next checkpoint is told at once */
+	ml_ts told;           /* sink stage: last checkpoint told downstream */
 	uint64_t told_ms;
 	atomic_uint_fast64_t rows, filtered_rows, txns, ddls;
 	pthread_mutex_t tables_lock;
@@ -320,6 +327,54 @@ on_sink_fail(void *arg, const struct ml_err *err)
 	fail(arg, err);
 }
 
+static bool
+stopping(struct ml_pipeline *p)
+{
+	bool yes;
+
+	pthread_mutex_lock(&p->state_lock);
+	yes = p->stopping;
+	pthread_mutex_unlock(&p->state_lock);
+	return yes;
+}
+
+/* Waits until the checkpoint of now is stored.  0; 1: the shard stops first; -1. */
+static int
+await_saved(struct ml_pipeline *p, struct ml_err *err)
+{
+	ml_ts want = ml_progress_checkpoint(p->progress);
+	uint64_t asked_ms = 0, stop_ms = 0;
+	int rc = 0;
+
+	pthread_mutex_lock(&p->saved_lock);
+	while (p->saved < want && rc == 0) {
+		uint64_t now = ml_now_ms();
+		struct timespec t;
+
+		if (asked_ms == 0 || now - asked_ms >= ASK_SAVE_MS) {
+			p->env.save_wanted(p->env.arg);
+			asked_ms = now;
+		}
+		clock_gettime(CLOCK_REALTIME, &t);
+		t.tv_nsec += ML_SINK_TICK_MS * 1000000l;
+		t.tv_sec += t.tv_nsec / 1000000000;
+		t.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&p->saved_news, &p->saved_lock, &t);
+		pthread_mutex_unlock(&p->saved_lock);
+		rc = p->plan.sink->tick(p->sink, err);
+		if (rc == 0 && atomic_load(&p->failed))
+			rc = -1;
+		if (rc == 0 && stopping(p)) {
+			stop_ms = stop_ms == 0 ? now : stop_ms;
+			rc = now - stop_ms >= STOP_SAVE_MS ? 1 : 0;
+		}
+		pthread_mutex_lock(&p->saved_lock);
+	}
+	pthread_mutex_unlock(&p->saved_lock);
+	return rc;
+}
+
+/* 1: the shard stops before. */
 static int
 run_ddl(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 {
@@ -329,13 +384,21 @@ run_ddl(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 	ml_info(p->env.object, "ddl table=%.*s.%.*s action=%d commit_ts=%llu", (int)b->barrier.ddl->db.len,
 		b->barrier.ddl->db.s, (int)b->barrier.ddl->table.len, b->barrier.ddl->table.s, b->barrier.ddl->action,
 		(unsigned long long)b->barrier.ddl->commit_ts);
-	if (ops->flush(p->sink, err) != 0 ||
-		ops->ddl(p->sink, b->barrier.ddl, b->n_msgs > 0 ? &b->msgs[0] : NULL, all, err) != 0)
+	if (ops->flush(p->sink, err) != 0)
+		return -1;
+	if (ops->saves_before_ddl) {
+		int rc = await_saved(p, err);
+
+		if (rc != 0)
+			return rc;
+	}
+	if (ops->ddl(p->sink, b->barrier.ddl, b->n_msgs > 0 ? &b->msgs[0] : NULL, all, err) != 0)
 		return -1;
 	p->ddl_was_written = true;
 	return 0;
 }
 
+/* 1: the shard stops before all of it is taken. */
 static int
 take_batch(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 {
@@ -522,6 +585,10 @@ sink_main(void *arg)
 			rc = take_batch(p, b, &err);
 		else
 			rc = p->plan.sink->tick(p->sink, &err);
+		if (rc > 0) {
+			p->env.drained(p->env.arg, false);
+			return NULL;
+		}
 		if (rc == 0 && got == ML_POP_END) {
 			rc = p->plan.sink->flush(p->sink, &err);
 			if (rc == 0 && !atomic_load(&p->failed) && tell_checkpoint(p, true, &err) == 0) {
@@ -551,6 +618,8 @@ ml_pipeline_start(struct ml_pipeline **out, const struct ml_pipeline_env *env, s
 	pthread_mutex_init(&p->encode_lock, NULL);
 	pthread_mutex_init(&p->state_lock, NULL);
 	pthread_mutex_init(&p->tables_lock, NULL);
+	pthread_mutex_init(&p->saved_lock, NULL);
+	pthread_cond_init(&p->saved_news, NULL);
 	p->quota = ml_quota_new(
 		env->config->worker_memory_quota_bytes > 0 ? env->config->worker_memory_quota_bytes : QUOTA_DEFAULT);
 	p->progress = ml_progress_new(env->checkpoint_ts, env->position);
@@ -616,6 +685,8 @@ ml_pipeline_free(struct ml_pipeline *p)
 	pthread_mutex_destroy(&p->encode_lock);
 	pthread_mutex_destroy(&p->state_lock);
 	pthread_mutex_destroy(&p->tables_lock);
+	pthread_mutex_destroy(&p->saved_lock);
+	pthread_cond_destroy(&p->saved_news);
 	free(p->tables);
 	free(p);
 }
@@ -668,6 +739,11 @@ ml_pipeline_progress(struct ml_pipeline *p)
 void
 ml_pipeline_saved(struct ml_pipeline *p, ml_ts checkpoint)
 {
+	pthread_mutex_lock(&p->saved_lock);
+	if (checkpoint > p->saved)
+		p->saved = checkpoint;
+	pthread_cond_signal(&p->saved_news);
+	pthread_mutex_unlock(&p->saved_lock);
 	pthread_mutex_lock(&p->state_lock);
 	if (p->source_started && p->source_ops->saved != NULL)
 		p->source_ops->saved(p->source, checkpoint);

@@ -27,7 +27,10 @@ struct ml_pipeline_env {
 	/* From the pipeline's threads: hand over to your own. */
 	void (*failed)(void *arg, const struct ml_err *err); /* once; nothing becomes durable any more */
 	void (*warned)(void *arg, const struct ml_err *err); /* NULL: over */
-	void (*drained)(void *arg, bool finished); /* after stop, or at target_ts: all that entered is durable */
+	void (*save_wanted)(
+		void *arg); /* the checkpoint is to be reported and stored now: ml_pipeline_saved is waited for */
+	void (*drained)(
+		void *arg, bool finished); /* after stop, or at target_ts: what the checkpoint covers is durable */
 };
 
 /* Starts the threads.  0, or -1 when the system refuses. */

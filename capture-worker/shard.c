@@ -29,7 +29,7 @@ struct ml_shard {
 	struct ml_timer *report;
 	ml_ts told_checkpoint, told_resolved;
 	uint64_t told_ms;
-	bool stop_wanted;
+	bool stop_wanted, save_now;
 	Ml__Fault *warning; /* the last warning that is not over, for a new gateway; NULL: none */
 };
 
@@ -68,6 +68,7 @@ send_progress(struct ml_shard *sh)
 	if (sh->pipeline == NULL || sh->gateway == NULL || ml_chan_full(sh->gateway))
 		return;
 	p = ml_pipeline_progress(sh->pipeline);
+	p->save_now = sh->save_now;
 	send_body(sh, ML__ENVELOPE__BODY_PROGRESS, p);
 	sh->told_checkpoint = p->checkpoint_ts;
 	sh->told_resolved = p->resolved_ts;
@@ -130,6 +131,19 @@ set_warning(struct ml_shard *sh, const struct ml_err *err)
 	sh->warning->code = strdup(ml_code_name(err->code));
 	sh->warning->text = strdup(err->text);
 	sh->warning->warning = true;
+}
+
+static void
+take_save_wanted(void *arg)
+{
+	struct note *n = arg;
+
+	if (n->sh->state == RUNNING || n->sh->state == DRAINING) {
+		n->sh->save_now = true;
+		send_progress(n->sh);
+		n->sh->save_now = false;
+	}
+	free(n);
 }
 
 static void
@@ -229,6 +243,14 @@ on_warned(void *arg, const struct ml_err *err)
 }
 
 static void
+on_save_wanted(void *arg)
+{
+	struct note *n = note_new(arg, NULL);
+
+	ml_loop_wake(n->sh->env.loop, take_save_wanted, n);
+}
+
+static void
 on_drained(void *arg, bool finished)
 {
 	struct note *n = note_new(arg, NULL);
@@ -274,6 +296,7 @@ take_assign(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 		.arg = sh,
 		.failed = on_failed,
 		.warned = on_warned,
+		.save_wanted = on_save_wanted,
 		.drained = on_drained,
 	};
 	if (ml_state_dir_make(sh->state_dir, sizeof(sh->state_dir), sh->config.data_dir, sh->env.key->namespace_,

@@ -315,7 +315,7 @@ on_saved(enum ml_meta_outcome outcome, uint64_t rev, const struct ml_err *err, v
 	c->store_failing = false;
 	if (c->save_again) {
 		c->save_again = false;
-		ml_coord_save_soon(c);
+		ml_coord_save_now(c);
 	}
 }
 

@@ -202,6 +202,13 @@ on_progress(struct ml_chan *ch, const Ml__Envelope *env, int fd, void *arg)
 		f->n_table_ids = m->n_table_ids;
 	}
 	ml_feed_progress(f, m->checkpoint_ts, m->resolved_ts, m->position);
+	if (!m->save_now)
+		return;
+	/* Stored already, but the worker did not hear of it from the gateway that was here before. */
+	if (f->saved_ts >= m->checkpoint_ts)
+		ml_shard_saved(f, f->saved_ts);
+	else
+		ml_coord_save_now(f->c);
 }
 
 static void
@@ -385,7 +392,8 @@ ml_shard_saved(struct ml_feed *f, ml_ts checkpoint_ts)
 	Ml__Envelope env = ML__ENVELOPE__INIT;
 	Ml__ProgressSaved m = ML__PROGRESS_SAVED__INIT;
 
-	if (f->shard.phase != ML_SHARD_RUNNING || f->shard.ch == NULL || ml_chan_full(f->shard.ch))
+	if ((f->shard.phase != ML_SHARD_RUNNING && f->shard.phase != ML_SHARD_STOPPING) || f->shard.ch == NULL ||
+		ml_chan_full(f->shard.ch))
 		return;
 	m.checkpoint_ts = checkpoint_ts;
 	env.body_case = ML__ENVELOPE__BODY_PROGRESS_SAVED;

@@ -38,8 +38,9 @@ struct ml_sink_env {
 struct ml_sink_ops {
 	const char *schemes[8]; /* of the sink uri; NULL behind the last if there are fewer */
 	enum ml_takes takes;
-	bool topics;  /* rows are dispatched to topics and partitions */
-	bool storage; /* encoders write one row a message */
+	bool topics;           /* rows are dispatched to topics and partitions */
+	bool storage;          /* encoders write one row a message */
+	bool saves_before_ddl; /* ddl is called only when the checkpoint before it is stored: no row from before comes again */
 	/*
 	 * Checks every parameter that needs no connection; a protocol is required or not by the sink.  Used before open, and
 	 * alone where a check must precede a connection.

@@ -138,9 +138,8 @@ ml_feed_decide(struct ml_feed *f)
 	f->skip = f->marked || f->commit_ts <= f->discard_to || ml_filter_ignores_txn(f->env->filter, f->commit_ts - 1);
 }
 
-/* Whole groups are in f->b: hands them over with the place they end at.  Should the shard stop, f->stopped says so. */
-static void
-hand_over(struct ml_feed *f, ml_ts ts)
+void
+ml_feed_hand_over(struct ml_feed *f, ml_ts ts)
 {
 	const struct ml_place *place = &f->reader.place;
 	Ml__Position pos = ML__POSITION__INIT;
@@ -175,7 +174,7 @@ static void
 finish(struct ml_feed *f)
 {
 	f->finished = true;
-	hand_over(f, f->target_ts);
+	ml_feed_hand_over(f, f->target_ts);
 }
 
 static int
@@ -277,7 +276,7 @@ on_close(void *arg, enum ml_group_end how, struct ml_err *err)
 		f->b->n_txns++;
 	/* What waited goes out with its end, so that nobody has to be sent it again. */
 	if (f->held != NULL || f->partly_out || f->had_ddl || is_full(f))
-		hand_over(f, f->fold.last);
+		ml_feed_hand_over(f, f->fold.last);
 	return 0;
 }
 
@@ -313,7 +312,7 @@ on_head(void *arg, struct ml_err *err)
 	if (f->target_ts != 0 && f->fold.last >= f->target_ts)
 		finish(f);
 	else if (f->fold.last > f->resolved || f->b->n_changes > 0)
-		hand_over(f, f->fold.last);
+		ml_feed_hand_over(f, f->fold.last);
 	return 0;
 }
 
@@ -438,7 +437,7 @@ ml_feed_drained(struct ml_feed *f, struct ml_err *err)
 	if (f->target_ts != 0 && f->fold.last >= f->target_ts)
 		finish(f);
 	else
-		hand_over(f, f->fold.last);
+		ml_feed_hand_over(f, f->fold.last);
 	return 0;
 }
 

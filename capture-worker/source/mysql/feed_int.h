@@ -13,6 +13,8 @@
 
 /* Hands b (with held ones before it) over and begins a new one.  0, or -1 when the shard stops: then f->stopped. */
 int ml_feed_emit(struct ml_feed *f);
+/* Whole groups are in f->b: hands them over with the place they end at.  Should the shard stop, f->stopped says so. */
+void ml_feed_hand_over(struct ml_feed *f, ml_ts ts);
 /* The batch is full inside a group: it waits, or goes out when the group is too large. */
 int ml_feed_full(struct ml_feed *f);
 /* Drops what the open group has added since the mark.  -1 if it has been handed over already. */

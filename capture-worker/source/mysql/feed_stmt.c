@@ -12,6 +12,23 @@
 /* TiDB's action code of TRUNCATE TABLE (protocols.md 2.9). */
 #define ACTION_TRUNCATE 11
 
+/*
+ * The groups before this one get a checkpoint of their own, since a sink may have to store it before it runs the DDL: what comes
+ * again after a crash must not be rows that the new definition has no place for.
+ */
+static void
+close_before(struct ml_feed *f)
+{
+	ml_ts last = f->fold.last;
+
+	if (f->partly_out || f->had_rows || f->n_held > 0)
+		return;
+	f->fold.last = f->last_before;
+	ml_feed_hand_over(f, f->last_before);
+	f->fold.last = last;
+	f->start = ml_feed_mark_now(f);
+}
+
 static int
 emit_ddl(void *arg, const struct ml_ddl *d, struct ml_err *err)
 {
@@ -19,6 +36,9 @@ emit_ddl(void *arg, const struct ml_ddl *d, struct ml_err *err)
 
 	(void)err;
 	if (f->skip || f->stopped || !ml_filter_ddl(f->env->filter, d))
+		return 0;
+	close_before(f);
+	if (f->stopped)
 		return 0;
 	f->had_ddl = true;
 	/* Should the group be cut off behind this, its DDL comes again, which delivery "at least once" allows. */

@@ -78,7 +78,7 @@ fake_check(const struct ml_sink_env *env, struct ml_err *err)
 	return 0;
 }
 
-static const struct ml_sink_ops fake_sink_ops;
+static struct ml_sink_ops fake_sink_ops;
 
 static int
 fake_open(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *err)
@@ -162,7 +162,7 @@ fake_close(struct ml_sink *s)
 	(void)s;
 }
 
-static const struct ml_sink_ops fake_sink_ops = {
+static struct ml_sink_ops fake_sink_ops = {
 	.schemes = { "fake" },
 	.takes = ML_TAKES_MSGS,
 	.check = fake_check,
@@ -353,6 +353,13 @@ on_warned(void *arg, const struct ml_err *err)
 }
 
 static void
+on_save_wanted(void *arg)
+{
+	(void)arg;
+	note("save\n");
+}
+
+static void
 on_drained(void *arg, bool finished)
 {
 	(void)arg;
@@ -373,6 +380,7 @@ start(const struct step *steps)
 		.state_dir = ".",
 		.failed = on_failed,
 		.warned = on_warned,
+		.save_wanted = on_save_wanted,
 		.drained = on_drained,
 	};
 	struct ml_pipeline *p;
@@ -426,6 +434,58 @@ rows_ddl_and_checkpoints_come_in_order(void **state)
 	assert_true(row1 < flush && flush < ddl && ddl < checkpoint);
 	assert_non_null(strstr(checkpoint, "row "));
 	ml_pipeline_free(p);
+}
+
+static const struct step before_ddl[] = {
+	{ ROW, 1, 110, NULL },
+	{ RESOLVED, 0, 110, NULL },
+	{ DDL_AFTER_ROW, 0, 120, "DROP TABLE t" },
+	{ RESOLVED, 0, 120, NULL },
+	{ WAIT_STOP, 0, 1, NULL },
+	{ 0 },
+};
+
+static void
+a_ddl_waits_until_the_checkpoint_is_stored(void **state)
+{
+	struct ml_pipeline *p;
+
+	(void)state;
+	fake_sink_ops.saves_before_ddl = true;
+	p = start(before_ddl);
+	wait_for("save\n");
+	ml_pipeline_saved(p, 109);
+	/* It asks again, since nobody may have heard. */
+	pthread_mutex_lock(&book.lock);
+	*strstr(book.notes, "save\n") = 'S';
+	pthread_mutex_unlock(&book.lock);
+	wait_for("save\n");
+	assert_null(strstr(book.notes, "ddl "));
+	ml_pipeline_saved(p, 110);
+	wait_for("ddl DROP TABLE t\n");
+	ml_pipeline_stop(p);
+	wait_for("drained 0");
+	ml_pipeline_free(p);
+	fake_sink_ops.saves_before_ddl = false;
+}
+
+static void
+a_stop_does_not_wait_for_who_is_to_store(void **state)
+{
+	struct ml_pipeline *p;
+	ml_ts checkpoint, resolved;
+
+	(void)state;
+	fake_sink_ops.saves_before_ddl = true;
+	p = start(before_ddl);
+	wait_for("save\n");
+	ml_pipeline_stop(p);
+	wait_for("drained 0");
+	ml_pipeline_marks(p, &checkpoint, &resolved);
+	assert_int_equal(checkpoint, 110);
+	assert_null(strstr(book.notes, "ddl "));
+	ml_pipeline_free(p);
+	fake_sink_ops.saves_before_ddl = false;
 }
 
 static void
@@ -521,6 +581,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_ddl_and_checkpoints_come_in_order),
+		cmocka_unit_test(a_ddl_waits_until_the_checkpoint_is_stored),
+		cmocka_unit_test(a_stop_does_not_wait_for_who_is_to_store),
 		cmocka_unit_test(checkpoint_waits_for_the_sinks_word),
 		cmocka_unit_test(a_sink_error_fails_once_and_acknowledges_nothing),
 		cmocka_unit_test(a_source_error_fails_the_shard),
