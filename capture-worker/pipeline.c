@@ -256,11 +256,30 @@ encode_ddl(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 	return 0;
 }
 
+/* Describes the tables that the pins are. */
+static int
+encode_tables(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
+{
+	uint32_t n = b->n_pins;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct ml_schema *s = b->pins[i];
+		struct ml_topic *topic = NULL;
+
+		if ((p->plan.sink->topics && ml_dispatcher_table(p->dispatcher, s, &topic, err) != 0) ||
+			p->encoder->ops->table(p->encoder, b, s, topic, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 encode_batch(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 {
 	if (b->barrier.kind == ML_BAR_DDL)
 		return encode_ddl(p, b, err);
+	if (b->barrier.kind == ML_BAR_TABLES)
+		return encode_tables(p, b, err);
 	if (filter_rows(p, b, true, err) != 0)
 		return -1;
 	if (b->n_rows == 0)
@@ -501,6 +520,7 @@ open_source(struct ml_pipeline *p, struct ml_err *err)
 		.object = p->env.object,
 		.filter = p->filter,
 		.want_values = p->plan.sink->takes != ML_TAKES_NOTHING || ml_event_filter_wants_rows(p->events),
+		.want_tables = p->encoder != NULL && p->encoder->wants_tables,
 		.checkpoint_ts = p->env.checkpoint_ts,
 		.position = p->env.position,
 		.state_dir = p->env.state_dir,

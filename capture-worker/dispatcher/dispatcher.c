@@ -401,6 +401,18 @@ ml_dispatcher_row(struct ml_dispatcher *d, struct ml_row *row, struct ml_err *er
 }
 
 int
+ml_dispatcher_table(struct ml_dispatcher *d, struct ml_schema *s, struct ml_topic **topic, struct ml_err *err)
+{
+	*topic = NULL;
+	if (!d->has_topics)
+		return 0;
+	if (s->route == NULL && find_route(d, s, err) != 0)
+		return -1;
+	*topic = ((struct route *)s->route)->topic;
+	return 0;
+}
+
+int
 ml_dispatcher_ddl(struct ml_dispatcher *d, const struct ml_ddl *ddl, struct ml_topic **topic, struct ml_err *err)
 {
 	const struct ml_text *db = &ddl->db, *table = &ddl->table;

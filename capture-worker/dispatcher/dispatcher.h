@@ -26,6 +26,8 @@ void ml_dispatcher_free(struct ml_dispatcher *d);
 int ml_dispatcher_check(struct ml_dispatcher *d, struct ml_schema *s, struct ml_err *err);
 /* Fills row->topic and row->partition; the decision per table is kept in row->schema->route. */
 int ml_dispatcher_row(struct ml_dispatcher *d, struct ml_row *row, struct ml_err *err);
+/* Topic of a table's rows. */
+int ml_dispatcher_table(struct ml_dispatcher *d, struct ml_schema *s, struct ml_topic **topic, struct ml_err *err);
 /* Topic of a DDL: by the table's name before it; default topic for database DDLs. */
 int ml_dispatcher_ddl(struct ml_dispatcher *d, const struct ml_ddl *ddl, struct ml_topic **topic, struct ml_err *err);
 /* Every topic opened so far plus the default one, for checkpoint messages; the array is the dispatcher's. */

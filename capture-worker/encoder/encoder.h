@@ -13,6 +13,7 @@
 #include "proto/process.pb-c.h"
 #include "proto/shard.pb-c.h"
 
+struct ml_topic;
 struct ml_uri;
 struct ml_encoder;
 
@@ -40,6 +41,12 @@ struct ml_encoder_ops {
 	 * have rows 0.  -1: ErrMessageTooLarge and the like.
 	 */
 	int (*rows)(struct ml_encoder *e, struct ml_batch *b, struct ml_err *err);
+	/*
+	 * Messages that describe a table to those who come at the start, at the end of b->msgs; asked only where wants_tables is
+	 * set, and before any row.  NULL: it never is.
+	 */
+	int (*table)(struct ml_encoder *e, struct ml_batch *b, struct ml_schema *s, const struct ml_topic *topic,
+		struct ml_err *err);
 	/* A DDL's message in arena a: 1 = m is filled (topic and partition are the caller's), 0 = this protocol has none. */
 	int (*ddl)(struct ml_encoder *e, const struct ml_ddl *ddl, struct ml_arena *a, struct ml_msg *m,
 		struct ml_err *err);
@@ -49,6 +56,7 @@ struct ml_encoder_ops {
 };
 struct ml_encoder {
 	const struct ml_encoder_ops *ops; /* first member of each encoder's own struct */
+	bool wants_tables;                /* its settings ask for ops->table; set by open */
 };
 
 extern const struct ml_encoder_ops *const ml_encoders[]; /* registry.c, NULL at the end */

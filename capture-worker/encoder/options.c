@@ -358,18 +358,15 @@ static int
 read_simple(struct ml_simple_opts *o, const struct ml_encoder_env *env, json_object *sink, struct ml_err *err)
 {
 	json_object *codec = member(member(sink, "kafka-config"), "codec-config");
-	bool at_start = false;
 
 	if (both_choice(codec, env->sink_uri, "encoding-format", "json", "avro", &o->avro, err) < 0 ||
 		config_int(sink, "send-bootstrap-interval-in-sec", &o->bootstrap_interval_s, err) < 0 ||
 		config_int(sink, "send-bootstrap-in-msg-count", &o->bootstrap_rows, err) < 0 ||
 		config_bool(sink, "send-bootstrap-to-all-partition", &o->bootstrap_all, err) < 0 ||
-		config_bool(sink, "send-all-bootstrap-at-start", &at_start, err) < 0)
+		config_bool(sink, "send-all-bootstrap-at-start", &o->bootstrap_at_start, err) < 0)
 		return -1;
 	if (o->bootstrap_interval_s > INT32_MAX)
 		return ML_ERR(err, ErrCodecInvalidConfig, 0, "send-bootstrap-interval-in-sec is too large");
-	if (at_start)
-		return ML_ERR(err, ErrCodecInvalidConfig, 0, "send-all-bootstrap-at-start is not supported");
 	return 0;
 }
 

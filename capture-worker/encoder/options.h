@@ -66,9 +66,10 @@ struct ml_simple_opts {
 	bool bootstrap_all;           /* send-bootstrap-to-all-partition */
 	int64_t bootstrap_interval_s; /* send-bootstrap-interval-in-sec; 0 or less: no BOOTSTRAP messages */
 	int64_t bootstrap_rows;       /* send-bootstrap-in-msg-count; the same */
+	bool bootstrap_at_start;      /* send-all-bootstrap-at-start */
 };
 
-/* ErrCodecInvalidConfig: an unknown encoding, a value of the wrong type, or send-all-bootstrap-at-start, which is not here. */
+/* ErrCodecInvalidConfig: an unknown encoding, or a value of the wrong type. */
 int ml_simple_opts_read(struct ml_simple_opts *opts, const struct ml_encoder_env *env, struct ml_err *err);
 
 /*

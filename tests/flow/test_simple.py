@@ -140,8 +140,27 @@ class Simple(Case):
         self.db.run("INSERT INTO none.t VALUES (1)")
         self.assertEqual({m["type"] for _, _, m in self.read("none", from_json)}, {"WATERMARK", "INSERT"})
 
+    def test_all_tables_at_the_start(self):
+        self.db.run("CREATE DATABASE start", "CREATE TABLE start.a (id INT PRIMARY KEY)", "CREATE TABLE start.b (id INT PRIMARY KEY, v INT)",
+                    "CREATE VIEW start.v AS SELECT id FROM start.a", "INSERT INTO start.a VALUES (1)")
+        self.feed("start", **{"send-all-bootstrap-at-start": True})
+
+        def described():
+            """Tables by partition, null keys only."""
+            found = [(p, m["tableSchema"]["table"]) for p, key, m in self.read("start", from_json) if m["type"] == "BOOTSTRAP" and key is None]
+            return [sorted(t for p, t in found if p == number) for number in range(3)]
+        parts.wait_until(lambda: described() == [["a", "b"]] * 3, 30, "both tables are described in each partition")
+        self.db.run("INSERT INTO start.b VALUES (1, 2)")
+        messages = self.read("start", from_json)
+        self.assertEqual([(m["type"], key) for p, key, m in messages if p == 0 and m["type"] == "BOOTSTRAP"],
+                         [("BOOTSTRAP", None)] * 2 + [("BOOTSTRAP", b"")])
+        # And whenever it starts again.
+        self.server.pause("start")
+        self.server.resume("start")
+        parts.wait_until(lambda: described() == [["a", "a", "b", "b"]] * 3, 30, "they are described again")
+
     def test_bad_settings_are_refused(self):
-        for query, config in (("&encoding-format=xml", {}), ("", {"send-all-bootstrap-at-start": True})):
+        for query, config in (("&encoding-format=xml", {}), ("", {"kafka-config": {"codec-config": {"encoding-format": "xml"}}})):
             reply = self.server.api("POST", "/api/v1/changefeeds", {
                 "changefeed_id": "refused", "sink_config": config,
                 "sink_uri": f"kafka://{self.kafka.address}/refused?protocol=simple{query}"})

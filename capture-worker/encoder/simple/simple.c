@@ -48,15 +48,15 @@ say_too_large(const struct simple *e, const struct ml_out *o, const char *what, 
 	return ML_ERR(err, ErrMessageTooLarge, 0, what, ml_out_len(o) + RECORD_OVERHEAD, e->opts.max_message_bytes);
 }
 
-/* To every partition of the table's topic, or to the first one; all share the bytes. */
+/* To every partition of the table's topic, or to the first one; all share the bytes.  key: empty, but null at the start. */
 static int
-put_bootstrap(struct simple *e, struct ml_batch *b, struct ml_schema *s, const struct ml_topic *topic, uint64_t now,
-	struct ml_err *err)
+put_bootstrap(struct simple *e, struct ml_batch *b, struct ml_schema *s, const struct ml_topic *topic, const char *key,
+	uint64_t now, struct ml_err *err)
 {
 	int n = topic != NULL && e->simple.bootstrap_all
 			? atomic_load_explicit(&topic->partitions, memory_order_relaxed)
 			: 1;
-	struct ml_msg m = { .key = "", .topic = topic, .schema = s };
+	struct ml_msg m = { .key = key, .topic = topic, .schema = s };
 	struct ml_out o;
 
 	ml_batch_pin(b, s);
@@ -104,7 +104,7 @@ put_row(struct simple *e, struct ml_batch *b, const struct ml_row *row, uint64_t
 	if (ml_image_empty(row->before, row->schema->n_columns) && ml_image_empty(row->after, row->schema->n_columns))
 		return 0;
 	if (e->bootstrap && sm_bootstrap_row(&e->bootstraps, row->schema, row->topic, now) &&
-		put_bootstrap(e, b, row->schema, row->topic, now, err) < 0)
+		put_bootstrap(e, b, row->schema, row->topic, "", now, err) < 0)
 		return -1;
 	ml_out_begin(&o, &b->arena);
 	e->write->row(&o, t, row, now, false, NULL);
@@ -131,7 +131,7 @@ on_due(void *arg, struct sm_bootstrap_table *t)
 	struct simple *e = arg;
 
 	if (e->rc == 0)
-		e->rc = put_bootstrap(e, e->batch, t->schema, t->topic, e->bootstraps.looked_ms, e->err);
+		e->rc = put_bootstrap(e, e->batch, t->schema, t->topic, "", e->bootstraps.looked_ms, e->err);
 }
 
 static int
@@ -151,6 +151,14 @@ rows(struct ml_encoder *enc, struct ml_batch *b, struct ml_err *err)
 	e->rc = 0;
 	sm_bootstraps_look(&e->bootstraps, now, on_due, e);
 	return e->rc;
+}
+
+static int
+table(struct ml_encoder *enc, struct ml_batch *b, struct ml_schema *s, const struct ml_topic *topic, struct ml_err *err)
+{
+	struct simple *e = (struct simple *)enc;
+
+	return put_bootstrap(e, b, s, topic, NULL, e->now_ms(), err);
 }
 
 static int
@@ -221,6 +229,7 @@ open_encoder(struct ml_encoder **out, const struct ml_encoder_env *env, struct m
 	};
 	e->write = e->simple.avro ? &sm_writer_avro : &sm_writer_json;
 	e->bootstrap = e->simple.bootstrap_interval_s > 0 && e->simple.bootstrap_rows > 0;
+	e->e.wants_tables = e->bootstrap && e->simple.bootstrap_at_start;
 	if (e->bootstrap)
 		sm_bootstraps_init(&e->bootstraps, e->simple.bootstrap_interval_s, e->simple.bootstrap_rows);
 	e->now_ms = env->now_ms;
@@ -236,6 +245,7 @@ const struct ml_encoder_ops ml_encoder_simple = {
 	.by_time = true,
 	.open = open_encoder,
 	.rows = rows,
+	.table = table,
 	.ddl = ddl_message,
 	.checkpoint = watermark,
 	.close = close_encoder,

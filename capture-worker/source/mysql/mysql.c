@@ -244,6 +244,24 @@ find_begin(struct ml_source *s, struct ml_place *place, ml_ts *last, struct ml_e
 		&s->control, s->target, ml_my_server_id(env, "search", 0), env->checkpoint_ts, place, last, err);
 }
 
+static void
+pin_table(void *arg, struct ml_schema *s)
+{
+	ml_batch_pin(arg, s);
+}
+
+/* What is followed, before anything else. */
+static void
+announce(struct ml_source *s)
+{
+	struct ml_batch *b = ml_batch_new();
+
+	ml_schema_store_each(s->feed.store, pin_table, b);
+	b->barrier.kind = ML_BAR_TABLES;
+	if (s->env->emit(s->env->arg, b) != 0)
+		s->feed.stopped = true;
+}
+
 static int
 begin(struct ml_source *s, struct ml_err *err)
 {
@@ -296,6 +314,8 @@ begin(struct ml_source *s, struct ml_err *err)
 	s->feed.reader.flavor = s->server.flavor;
 	s->feed.reader.lower_case_table_names = s->server.lower_case_table_names;
 	ml_feed_start(&s->feed, &place, last);
+	if (env->want_tables)
+		announce(s);
 	s->checked = true;
 	ml_info(env->object,
 		"following the binary log upstream=%s version=%s file=%s offset=%llu last_ts=%llu checkpoint_ts=%llu",

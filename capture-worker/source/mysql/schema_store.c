@@ -286,6 +286,28 @@ ml_schema_store_reread(struct ml_schema_store *st, MYSQL *my, struct ml_err *err
 	return failed;
 }
 
+struct each {
+	void (*f)(void *arg, struct ml_schema *s);
+	void *arg;
+};
+
+static void
+each_table(void *arg, struct ml_table_entry *e)
+{
+	const struct each *each = arg;
+
+	if (e->def != NULL && e->def->kind != ML_TABLE_VIEW && e->def->kind != ML_TABLE_SEQUENCE)
+		each->f(each->arg, e->def);
+}
+
+void
+ml_schema_store_each(struct ml_schema_store *st, void (*f)(void *arg, struct ml_schema *s), void *arg)
+{
+	struct each each = { f, arg };
+
+	ml_schema_map_each(&st->map, each_table, &each);
+}
+
 struct ml_schema *
 ml_schema_store_get(
 	const struct ml_schema_store *st, const char *db, size_t db_len, const char *table, size_t table_len)

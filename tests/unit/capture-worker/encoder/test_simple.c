@@ -342,6 +342,39 @@ sends_bootstraps_as_the_settings_say(void **state)
 	}
 }
 
+static void
+describes_tables_at_the_start_with_null_keys(void **state)
+{
+	static const struct {
+		const char *config;
+		bool want;
+	} rows[] = {
+		{ "", false },
+		{ "{\"send-all-bootstrap-at-start\":true}", true },
+		{ "{\"send-all-bootstrap-at-start\":true,\"send-bootstrap-in-msg-count\":0}", false },
+	};
+	struct hand h;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(hand_open(&h, "", rows[i].config, 10000), 0);
+		assert_int_equal(h.e->wants_tables, rows[i].want);
+		if (rows[i].want) {
+			assert_int_equal(h.e->ops->table(h.e, h.b, h.s, &h.topic, &h.err), 0);
+			assert_int_equal(h.b->n_msgs, 3);
+			for (int k = 0; k < 3; k++) {
+				assert_true(is(&h.b->msgs[k], "\"type\":\"BOOTSTRAP\""));
+				assert_null(h.b->msgs[k].key);
+				assert_int_equal(h.b->msgs[k].partition, k);
+			}
+			/* The rows' own one comes all the same. */
+			assert_int_equal(hand_row(&h, 0, 1), 0);
+			assert_int_equal(h.b->n_msgs, 4);
+		}
+		hand_close(&h);
+	}
+}
+
 /* ---- sizes ---- */
 
 #define KEYS_ONLY                                                                                                      \
@@ -483,7 +516,7 @@ refuses_bad_settings(void **state)
 		{ "", "{\"send-bootstrap-interval-in-sec\":\"120\"}" },
 		{ "", "{\"send-bootstrap-interval-in-sec\":9223372036854775807}" },
 		{ "", "{\"send-bootstrap-to-all-partition\":1}" },
-		{ "", "{\"send-all-bootstrap-at-start\":true}" },
+		{ "", "{\"send-all-bootstrap-at-start\":\"yes\"}" },
 	};
 
 	(void)state;
@@ -507,6 +540,7 @@ main(void)
 		cmocka_unit_test(remembers_many_tables_and_their_newest_definition),
 		cmocka_unit_test(sends_bootstraps_to_the_partitions_in_front_of_the_row),
 		cmocka_unit_test(sends_bootstraps_as_the_settings_say),
+		cmocka_unit_test(describes_tables_at_the_start_with_null_keys),
 		cmocka_unit_test(counts_the_value_and_the_overhead),
 		cmocka_unit_test(reduces_large_rows_to_their_key),
 		cmocka_unit_test(leaves_large_rows_in_a_storage),
