@@ -109,8 +109,11 @@ enter(struct ml_pipeline *p, struct ml_batch *b)
 {
 	bool resolved = b->barrier.kind == ML_BAR_RESOLVED;
 
-	/* A bare barrier costs no quota, so that a full one never holds back what would empty it. */
-	if (b->n_changes > 0) {
+	/*
+	 * A bare barrier costs no quota, so that a full one never holds back what would empty it.  Descriptions of tables grow
+	 * as they are encoded, and nothing is in front of them.
+	 */
+	if (b->n_changes > 0 || b->barrier.kind == ML_BAR_TABLES) {
 		uint64_t bytes = ml_batch_bytes(b);
 
 		if (ml_quota_take(p->quota, bytes) != 0) {

@@ -20,7 +20,8 @@ enum ml_barrier_kind {
 	ML_BAR_RESOLVED, /* everything with commit_ts <= ts has been handed over before or with this batch */
 	ML_BAR_DDL,      /* ddl comes after the rows of this batch and before anything later; moves no checkpoint:
 				 * a RESOLVED barrier with its ts follows */
-	ML_BAR_TABLES, /* no rows: the pins are the definitions of all tables that are followed as the source starts; comes first */
+	ML_BAR_TABLES,   /* no rows: the pins are definitions of tables that are followed as the source starts; come
+				 * before all else, several batches of them if there are many tables */
 };
 
 struct ml_barrier {

@@ -22,7 +22,7 @@ struct ml_source_env {
 	const char *object;             /* "default/cf1/0", for logs */
 	const struct ml_filter *filter; /* which tables and DDLs; never NULL */
 	bool want_values;               /* false: nobody looks into rows (blackhole): count changes, build no rows */
-	bool want_tables;               /* emit a batch with an ML_BAR_TABLES before all others */
+	bool want_tables;               /* emit batches with ML_BAR_TABLES before all others */
 	ml_ts checkpoint_ts;            /* deliver what is above it */
 	const Ml__Position *position;   /* belongs to checkpoint_ts; NULL: find one */
 	const char *state_dir;          /* folder for this shard's own files (journal); exists */

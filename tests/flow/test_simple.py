@@ -141,28 +141,38 @@ class Simple(Case):
         self.assertEqual({m["type"] for _, _, m in self.read("none", from_json)}, {"WATERMARK", "INSERT"})
 
     def test_all_tables_at_the_start(self):
-        self.db.run("CREATE DATABASE start", "CREATE TABLE start.a (id INT PRIMARY KEY)", "CREATE TABLE start.b (id INT PRIMARY KEY, v INT)",
-                    "CREATE VIEW start.v AS SELECT id FROM start.a", "INSERT INTO start.a VALUES (1)")
-        self.feed("start", **{"send-all-bootstrap-at-start": True})
+        names = sorted(f"t{i:03}" for i in range(70))  # more than are told of at a time
+        self.db.run("CREATE DATABASE start", *(f"CREATE TABLE start.{t} (id INT PRIMARY KEY, v INT)" for t in names),
+                    "CREATE VIEW start.v AS SELECT id FROM start.t000", "CREATE TABLE start.without_key (id INT)")
+        self.server.create("start", f"kafka://{self.kafka.address}/start?protocol=simple&partition-num=3", filter_rules=["start.*"],
+                           ignore_ineligible_table=True, sink_config={"send-all-bootstrap-at-start": True})
 
-        def described():
-            """Tables by partition, null keys only."""
-            found = [(p, m["tableSchema"]["table"]) for p, key, m in self.read("start", from_json) if m["type"] == "BOOTSTRAP" and key is None]
-            return [sorted(t for p, t in found if p == number) for number in range(3)]
-        parts.wait_until(lambda: described() == [["a", "b"]] * 3, 30, "both tables are described in each partition")
-        self.db.run("INSERT INTO start.b VALUES (1, 2)")
-        messages = self.read("start", from_json)
-        self.assertEqual([(m["type"], key) for p, key, m in messages if p == 0 and m["type"] == "BOOTSTRAP"],
-                         [("BOOTSTRAP", None)] * 2 + [("BOOTSTRAP", b"")])
-        # And whenever it starts again.
+        def described(partition, key):
+            return sorted(m["tableSchema"]["table"] for p, k, m in self.read("start", from_json)
+                          if p == partition and m["type"] == "BOOTSTRAP" and k == key)
+        parts.wait_until(lambda: described(2, None) == names, 30, "the tables are described")
+        self.db.run("INSERT INTO start.t001 VALUES (1, 2)", "CREATE TABLE start.later (id INT PRIMARY KEY)", "INSERT INTO start.later VALUES (1)")
+        for partition in range(3):
+            with self.subTest(partition=partition):
+                # Rows have theirs all the same, with an empty key.
+                self.assertEqual((described(partition, None), described(partition, b"")), (names, ["later", "t001"]))
+                order = [(m["type"], k) for p, k, m in self.read("start", from_json) if p == partition and m["type"] != "WATERMARK"]
+                self.assertEqual(order[:70], [("BOOTSTRAP", None)] * 70)
+        # And whenever it starts again: before the rows that wait for it.
         self.server.pause("start")
+        self.db.run("INSERT INTO start.t001 VALUES (2, 3)", "DROP TABLE start.t000")
         self.server.resume("start")
-        parts.wait_until(lambda: described() == [["a", "a", "b", "b"]] * 3, 30, "they are described again")
+        parts.wait_until(lambda: described(0, None) == sorted(names * 2 + ["later"]), 30, "they are described again")
+        rows = [(p, m["data"]["id"]) for p, _, m in self.read("start", from_json) if m["type"] == "INSERT" and m["table"] == "t001"]
+        self.assertEqual([int(i) for _, i in rows], [1, 2])
+        order = [m["data"]["id"] if m["type"] == "INSERT" else k for p, k, m in self.read("start", from_json)
+                 if p == rows[0][0] and m["type"] in ("INSERT", "BOOTSTRAP") and m.get("table", "t001") == "t001"]
+        self.assertEqual(sum(k is None for k in order[order.index(rows[0][1]):order.index(rows[1][1])]), 71)
 
     def test_bad_settings_are_refused(self):
         for query, config in (("&encoding-format=xml", {}), ("", {"kafka-config": {"codec-config": {"encoding-format": "xml"}}})):
             reply = self.server.api("POST", "/api/v1/changefeeds", {
-                "changefeed_id": "refused", "sink_config": config,
+                "changefeed_id": "refused", "filter_rules": ["refused.*"], "sink_config": config,
                 "sink_uri": f"kafka://{self.kafka.address}/refused?protocol=simple{query}"})
             self.assertEqual((reply.status, reply.code()), (500, "CDC:ErrCodecInvalidConfig"), reply.text())
 

@@ -38,6 +38,8 @@
 #define MAX_CLASHES 8
 /* An event that is damaged so many times in a row was not damaged on the way. */
 #define MAX_CORRUPT 3
+/* Tables told of at a time at the start: their descriptions, of some KiB each, are in memory until they are written. */
+#define ANNOUNCE_TABLES 64
 
 struct ml_source {
 	const struct ml_source_env *env;
@@ -244,22 +246,46 @@ find_begin(struct ml_source *s, struct ml_place *place, ml_ts *last, struct ml_e
 		&s->control, s->target, ml_my_server_id(env, "search", 0), env->checkpoint_ts, place, last, err);
 }
 
+struct announcement {
+	struct ml_source *s;
+	struct ml_batch *batch;
+};
+
 static void
-pin_table(void *arg, struct ml_schema *s)
+announce_some(struct announcement *a)
 {
-	ml_batch_pin(arg, s);
+	struct ml_batch *b = a->batch;
+
+	a->batch = NULL;
+	if (b == NULL || a->s->feed.stopped) {
+		ml_batch_free(b);
+		return;
+	}
+	b->barrier.kind = ML_BAR_TABLES;
+	if (a->s->env->emit(a->s->env->arg, b) != 0)
+		a->s->feed.stopped = true;
+}
+
+static void
+announce_table(void *arg, struct ml_schema *schema)
+{
+	struct announcement *a = arg;
+
+	if (a->batch == NULL)
+		a->batch = ml_batch_new();
+	ml_batch_pin(a->batch, schema);
+	if (a->batch->n_pins == ANNOUNCE_TABLES)
+		announce_some(a);
 }
 
 /* What is followed, before anything else. */
 static void
 announce(struct ml_source *s)
 {
-	struct ml_batch *b = ml_batch_new();
+	struct announcement a = { .s = s };
 
-	ml_schema_store_each(s->feed.store, pin_table, b);
-	b->barrier.kind = ML_BAR_TABLES;
-	if (s->env->emit(s->env->arg, b) != 0)
-		s->feed.stopped = true;
+	ml_schema_store_each(s->feed.store, announce_table, &a);
+	announce_some(&a);
 }
 
 static int

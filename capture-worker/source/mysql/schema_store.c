@@ -287,6 +287,7 @@ ml_schema_store_reread(struct ml_schema_store *st, MYSQL *my, struct ml_err *err
 }
 
 struct each {
+	const struct ml_schema_store *st;
 	void (*f)(void *arg, struct ml_schema *s);
 	void *arg;
 };
@@ -296,14 +297,15 @@ each_table(void *arg, struct ml_table_entry *e)
 {
 	const struct each *each = arg;
 
-	if (e->def != NULL && e->def->kind != ML_TABLE_VIEW && e->def->kind != ML_TABLE_SEQUENCE)
+	if (e->def != NULL && e->def->kind != ML_TABLE_VIEW && e->def->kind != ML_TABLE_SEQUENCE &&
+		(each->st->env.force_replicate || ml_schema_eligible(e->def)))
 		each->f(each->arg, e->def);
 }
 
 void
 ml_schema_store_each(struct ml_schema_store *st, void (*f)(void *arg, struct ml_schema *s), void *arg)
 {
-	struct each each = { f, arg };
+	struct each each = { st, f, arg };
 
 	ml_schema_map_each(&st->map, each_table, &each);
 }

@@ -57,7 +57,7 @@ size_t ml_schema_store_stale(const struct ml_schema_store *st);
  */
 int ml_schema_store_reread(struct ml_schema_store *st, MYSQL *my, struct ml_err *err);
 
-/* Calls f for the definition now of each table of the filter that has one; views and sequences are none. */
+/* Calls f for the definition now of each table of the filter whose rows go out; f must not change the store. */
 void ml_schema_store_each(struct ml_schema_store *st, void (*f)(void *arg, struct ml_schema *s), void *arg);
 /* The definition now, borrowed until the next call that changes it; NULL: not known. */
 struct ml_schema *ml_schema_store_get(
