@@ -524,6 +524,7 @@ open_source(struct ml_pipeline *p, struct ml_err *err)
 		.filter = p->filter,
 		.want_values = p->plan.sink->takes != ML_TAKES_NOTHING || ml_event_filter_wants_rows(p->events),
 		.want_tables = p->encoder != NULL && p->encoder->wants_tables,
+		.every_ddl = p->plan.sink->takes == ML_TAKES_ROWS,
 		.checkpoint_ts = p->env.checkpoint_ts,
 		.position = p->env.position,
 		.state_dir = p->env.state_dir,

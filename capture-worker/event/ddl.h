@@ -3,6 +3,9 @@
 #define ML_WORKER_EVENT_DDL_H
 #include "capture-worker/event/schema.h"
 
+/* Ours: a change of a table for which TiDB has no code (checks, engine, options); for sinks that keep the tables themselves. */
+#define ML_DDL_OTHER 127
+
 struct ml_ddl {
 	ml_ts commit_ts, start_ts;
 	int action;                       /* TiDB's action code, protocols.md 2.9 */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "capture-worker/event/ddl.h"
 #include "capture-worker/event/row.h"
 
 static const struct {
@@ -44,6 +45,7 @@ static const struct {
 	{ "alter ttl info", { 65 }, true },
 	{ "alter ttl remove", { 67 }, true },
 	{ "multi schema change", { 61 }, true },
+	{ "other alter table", { ML_DDL_OTHER }, true },
 	{ "add foreign key", { 9 }, false },
 	{ "drop foreign key", { 10 }, false },
 };

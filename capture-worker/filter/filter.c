@@ -100,7 +100,8 @@ action_is_sent(int action)
 				    1ull << 41 | 1ull << 42 | 1ull << 47 | 1ull << 60 | 1ull << 61;
 
 	if (action >= 64)
-		return action == 64 || action == 65 || action == 67 || action == 71 || action == 72;
+		return action == ML_DDL_OTHER || action == 64 || action == 65 || action == 67 || action == 71 ||
+		       action == 72;
 	return action > 0 && (low >> action & 1) != 0;
 }
 

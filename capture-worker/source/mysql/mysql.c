@@ -317,6 +317,7 @@ begin(struct ml_source *s, struct ml_err *err)
 		.state_dir = env->state_dir,
 		.filter = env->filter,
 		.checkpoint_ts = env->checkpoint_ts > last ? env->checkpoint_ts : last,
+		.every_ddl = env->every_ddl,
 		.force_replicate = env->spec->force_replicate,
 		.json_as_json = s->target->json_as_json,
 		.mariadb = s->server.flavor == ML_MARIADB,

@@ -45,6 +45,8 @@ send(struct apply *a, const struct ml_ddl_item *it, struct ml_schema *before, st
 
 	if (it->op == ML_DDL_CREATE_TABLE)
 		d.pre_db = d.pre_table = none; /* LIKE's source is not what the table was called before */
+	if (d.action == 0 && a->st->env.every_ddl && it->op == ML_DDL_ALTER_TABLE)
+		d.action = ML_DDL_OTHER;
 	if (d.action == 0 || (a->st->env.filter != NULL && !ml_filter_ddl(a->st->env.filter, &d)))
 		return 0;
 	/* Everything that it tells about must be on disk before anybody hears of it. */
@@ -253,11 +255,13 @@ alter_table(struct apply *a, const struct ml_ddl_item *it)
 	bool uncertain = false;
 	int rc;
 
-	if (!ml_store_takes(a->st, it->db, it->table) || !changes_anything(it))
+	if (!ml_store_takes(a->st, it->db, it->table) || (!changes_anything(it) && !a->st->env.every_ddl))
 		return 0;
 	e = ml_schema_map_find(&a->st->map, it->db, it->table);
 	if (e == NULL || e->def == NULL)
 		return unknown(a, it, e);
+	if (!changes_anything(it))
+		return ineligible(a, e->def) ? 0 : send(a, it, e->def, e->def);
 	defaults_of(a, it->db, &charset, &collation);
 	before = ml_schema_ref(e->def);
 	after = ml_ddl_apply(before, it, charset, collation, &uncertain);

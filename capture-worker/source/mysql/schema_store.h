@@ -33,6 +33,7 @@ struct ml_schema_store_env {
 	const char *state_dir;          /* NULL: nothing is kept (probe, tests) */
 	const struct ml_filter *filter; /* NULL: every table but those of system schemas */
 	ml_ts checkpoint_ts;            /* definitions of the log file above it are forgotten, ids are not */
+	bool every_ddl;                 /* changes of tables without a code of TiDB are told too, as ML_DDL_OTHER */
 	bool force_replicate;           /* DDL of tables without handle key go out too */
 	bool json_as_json;              /* MariaDB: longtext with CHECK json_valid is type json */
 	bool mariadb;

@@ -20,7 +20,7 @@ struct fix {
 	struct ml_err err;
 	char sent[4096]; /* of the last run(): "action db.table#id" each, with "old>" in front */
 	char dir[64];
-	bool force;
+	bool force, every;
 	uint16_t db_collation;                                              /* as the event tells it; 0: it does not */
 	int (*take)(void *arg, const struct ml_ddl *d, struct ml_err *err); /* NULL: take() */
 };
@@ -34,6 +34,7 @@ open_store(struct fix *f, ml_ts checkpoint)
 		.filter = f->filter,
 		.checkpoint_ts = checkpoint,
 		.force_replicate = f->force,
+		.every_ddl = f->every,
 		.mariadb = true,
 	};
 
@@ -103,6 +104,30 @@ static struct ml_schema *
 get(struct fix *f, const char *table)
 {
 	return ml_schema_store_get(f->st, "d", 1, table, strlen(table));
+}
+
+static void
+what_rows_do_not_show_is_sent_to_those_who_ask(void **state)
+{
+	static const char *const unseen[] = { "ALTER TABLE t ENGINE=InnoDB",
+		"ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0)", "ALTER TABLE t ROW_FORMAT=DYNAMIC" };
+	(void)state;
+	for (int every = 0; every < 2; every++) {
+		struct fix f = { .every = every };
+
+		with_filter(&f, "d.t", NULL);
+		open_store(&f, 0);
+		assert_int_equal(run(&f, 10, "CREATE TABLE t (a INT PRIMARY KEY)"), 0);
+		for (size_t i = 0; i < sizeof(unseen) / sizeof(unseen[0]); i++) {
+			assert_int_equal(run(&f, 20 + i, unseen[i]), 0);
+			assert_memory_equal(f.sent, every ? "127 d.t#" : "", every ? 8 : 1);
+		}
+		assert_int_equal(run(&f, 30, "ALTER TABLE other ENGINE=InnoDB"), 0);
+		assert_string_equal(f.sent, "");
+		assert_int_equal(run(&f, 40, "OPTIMIZE TABLE t"), 0);
+		assert_string_equal(f.sent, "");
+		close_all(&f);
+	}
 }
 
 static void
@@ -609,6 +634,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ddl_is_sent_with_ids_and_names),
+		cmocka_unit_test(what_rows_do_not_show_is_sent_to_those_who_ask),
 		cmocka_unit_test(ddl_tells_the_definition_before_it),
 		cmocka_unit_test(definitions_take_the_databases_charset),
 		cmocka_unit_test(ineligible_tables_are_quiet),
