@@ -61,6 +61,7 @@ struct ml_pipeline {
 	bool ddl_was_written; /* sink stage: the next checkpoint is told at once */
 	ml_ts told;           /* sink stage: last checkpoint told downstream */
 	uint64_t told_ms;
+	_Atomic ml_ts replicating_ts; /* for the sink */
 	atomic_uint_fast64_t rows, filtered_rows, txns, ddls;
 	pthread_mutex_t tables_lock;
 	int64_t *tables; /* sorted */
@@ -88,7 +89,7 @@ split_off_ddl(struct ml_batch *b)
 	const struct ml_ddl *from = b->barrier.ddl;
 	struct ml_ddl *ddl = ml_arena_alloc(&d->arena, sizeof(*ddl));
 	struct ml_text *texts[] = { &ddl->query, &ddl->db, &ddl->table, &ddl->pre_db, &ddl->pre_table, &ddl->charset,
-		&ddl->collation };
+		&ddl->collation, &ddl->default_db };
 
 	*ddl = *from;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -178,11 +179,19 @@ on_emit(void *arg, struct ml_batch *b)
 }
 
 static void
-on_source_warn(void *arg, const struct ml_err *err)
+on_warn(void *arg, const struct ml_err *err)
 {
 	struct ml_pipeline *p = arg;
 
 	p->env.warned(p->env.arg, err);
+}
+
+static void
+on_clock(void *arg, ml_ts now)
+{
+	struct ml_pipeline *p = arg;
+
+	atomic_store(&p->replicating_ts, now);
 }
 
 static void
@@ -530,8 +539,9 @@ open_source(struct ml_pipeline *p, struct ml_err *err)
 		.state_dir = p->env.state_dir,
 		.arg = p,
 		.emit = on_emit,
-		.warn = on_source_warn,
+		.warn = on_warn,
 		.table = on_table,
+		.clock = on_clock,
 	};
 
 	p->source_ops = ml_source_for(p->env.spec->upstream->uri, err);
@@ -586,6 +596,9 @@ set_up(struct ml_pipeline *p, struct ml_err *err)
 	env->arg = p;
 	env->durable = on_durable;
 	env->fail = on_sink_fail;
+	env->warn = on_warn;
+	env->state_dir = p->env.state_dir;
+	env->replicating_ts = &p->replicating_ts;
 	if (p->plan.sink->check(env, err) != 0 || p->plan.sink->open(&p->sink, env, err) != 0 ||
 		open_encoder(p, err) != 0 || open_source(p, err) != 0)
 		return -1;

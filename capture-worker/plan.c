@@ -46,7 +46,7 @@ check_settings(const struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct m
 		return 0;
 	ml_arena_init(&a, 4096);
 	rc = ml_json_parse(&doc, &a, spec->replica_config_json, strlen(spec->replica_config_json), err);
-	for (size_t i = 0; rc == 0 && i < sizeof(mysql_only) / sizeof(mysql_only[0]); i++) {
+	for (size_t i = 0; rc == 0 && !p->sink->sync_points && i < sizeof(mysql_only) / sizeof(mysql_only[0]); i++) {
 		const struct ml_json *v = ml_replica_get(doc, mysql_only[i]);
 
 		if (v != NULL && v->b)

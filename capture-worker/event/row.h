@@ -41,5 +41,7 @@ struct ml_row {
 	int32_t partition;
 	uint8_t op; /* enum ml_op */
 	bool split; /* half of an UPDATE that was split */
+	/* Nobody knows whether the row is there downstream (initial copy): SQL sinks write INSERT as REPLACE, UPDATE as both. */
+	bool upsert;
 };
 #endif

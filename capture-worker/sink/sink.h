@@ -30,9 +30,14 @@ struct ml_sink_env {
 	const struct ml_uri *uri;
 	const char *object;   /* "default/cf1/0", for logs */
 	const char *protocol; /* canonical name of the encoder, NULL if none */
+	const char *state_dir; /* folder for the shard's own files; NULL in a probe */
+	/* What was committed at or before it may have been written before; 0: not known yet.  NULL in a probe. */
+	const _Atomic ml_ts *replicating_ts;
 	void *arg;
 	void (*durable)(void *arg, uint64_t seq);          /* any thread */
 	void (*fail)(void *arg, const struct ml_err *err); /* any thread: the shard dies of err */
+	/* Any thread: trouble that the sink mends by itself; err NULL: it is over.  May be NULL. */
+	void (*warn)(void *arg, const struct ml_err *err);
 };
 
 struct ml_sink_ops {
@@ -40,6 +45,7 @@ struct ml_sink_ops {
 	enum ml_takes takes;
 	bool topics;           /* rows are dispatched to topics and partitions */
 	bool storage;          /* encoders write one row a message */
+	bool sync_points;      /* enable-sync-point and bdr-mode are for it */
 	bool saves_before_ddl; /* ddl is called only when the checkpoint before it is stored: no row from before comes again */
 	/*
 	 * Checks every parameter that needs no connection; a protocol is required or not by the sink.  Used before open, and

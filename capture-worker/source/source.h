@@ -32,6 +32,11 @@ struct ml_source_env {
 	int (*emit)(void *arg, struct ml_batch *b);
 	/* Trouble that the source mends by itself (reconnecting); err NULL: it is over. */
 	void (*warn)(void *arg, const struct ml_err *err);
+	/*
+	 * What the upstream has logged up to now lies at or below now, as far as its clock tells: said before the first batch.
+	 * May be NULL.
+	 */
+	void (*clock)(void *arg, ml_ts now);
 	/* A table is followed (or, with id negated, no longer), for the API's table_ids. */
 	void (*table)(void *arg, int64_t table_id, bool followed);
 };

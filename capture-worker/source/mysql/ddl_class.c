@@ -699,7 +699,10 @@ ml_ddl_classify(const struct ml_ddl_env *env, const char *sql, size_t len, struc
 	struct items is = { 0 };
 	const struct ml_charset *cs;
 
-	*out = (struct ml_ddl_stmt){ .dml_db = none, .dml_table = none };
+	*out = (struct ml_ddl_stmt){ .dml_db = none, .dml_table = none, .sql_mode = env->sql_mode, .default_db = none };
+	if (env->default_db_len > 0)
+		out->default_db = (struct ml_text){ ml_arena_strndup(a, env->default_db, env->default_db_len),
+			(uint32_t)env->default_db_len };
 	ml_lexer_init(&px.lx, sql, len, env->sql_mode, env->client_collation, env->mariadb);
 	cs = env->client_collation != 0 ? ml_charset_by_collation(env->client_collation) : NULL;
 	if (cs != NULL && (cs->kind == ML_CS_SINGLE || cs->kind == ML_CS_MULTI) && has_high_byte(sql, len))

@@ -132,6 +132,8 @@ struct ml_ddl_stmt {
 	bool temporary; /* about a temporary table */
 	bool dml_all;   /* DELETE without WHERE: the emptied MEMORY table after a restart of the server */
 	struct ml_text dml_db, dml_table; /* target of DML, as far as found */
+	struct ml_text default_db;        /* of the event */
+	uint64_t sql_mode;
 	struct ml_ddl_item *items;
 	uint32_t n_items;
 	char shape[32]; /* first words, upper case, for "log once per shape" */

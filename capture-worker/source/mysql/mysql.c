@@ -306,6 +306,8 @@ begin(struct ml_source *s, struct ml_err *err)
 	snprintf(log, sizeof(log), "%s %.*s", s->server.identity, (int)strcspn(place.file, "."), place.file);
 	if (ml_journal_open(&journal, env->state_dir, log, err) < 0)
 		goto out;
+	if (env->clock != NULL)
+		env->clock(env->arg, ml_ts_from_ms((ml_clock_now_us(&s->clock) + ML_FOLD_AHEAD_US) / 1000));
 	s->feed.journal = journal;
 	atomic_store(&s->journal, journal);
 	if (ml_xa_open(&xa, env->state_dir, err) < 0)

@@ -18,6 +18,7 @@
 struct apply {
 	struct ml_schema_store *st;
 	ml_ts commit_ts, start_ts;
+	const struct ml_ddl_stmt *stmt;
 	int (*emit)(void *arg, const struct ml_ddl *d, struct ml_err *err);
 	void *arg;
 	struct ml_err *err;
@@ -33,6 +34,8 @@ send(struct apply *a, const struct ml_ddl_item *it, struct ml_schema *before, st
 		.start_ts = a->start_ts,
 		.action = it->action,
 		.query = it->query,
+		.default_db = a->stmt->default_db,
+		.sql_mode = a->stmt->sql_mode,
 		.db = it->db,
 		.table = it->table,
 		.pre_db = it->pre_db,
@@ -474,7 +477,7 @@ int
 ml_schema_store_apply(struct ml_schema_store *st, const struct ml_ddl_stmt *stmt, ml_ts commit_ts, ml_ts start_ts,
 	int (*emit)(void *arg, const struct ml_ddl *d, struct ml_err *err), void *arg, struct ml_err *err)
 {
-	struct apply a = { st, commit_ts, start_ts, emit, arg, err };
+	struct apply a = { st, commit_ts, start_ts, stmt, emit, arg, err };
 
 	for (uint32_t i = 0; i < stmt->n_items; i++)
 		if (apply_item(&a, &stmt->items[i]) != 0)
@@ -511,6 +514,7 @@ ml_ddl_copy(struct ml_batch *b, const struct ml_ddl *d)
 
 	*c = *d;
 	c->query = keep(&b->arena, d->query);
+	c->default_db = d->default_db.len > 0 ? keep(&b->arena, d->default_db) : none;
 	c->db = keep(&b->arena, d->db);
 	c->table = keep(&b->arena, d->table);
 	c->pre_db = keep(&b->arena, d->pre_db);
