@@ -1,0 +1,450 @@
+#include "capture-worker/sink/mysql/ddl.h"
+
+#include <errmsg.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <mysqld_error.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "capture-worker/sink/mysql/literal.h"
+#include "capture-worker/sink/mysql/worker.h"
+#include "common/run/log.h"
+#include "common/run/loop.h"
+
+#define MAX_TRIES 20
+/* What a statement may take on top of write-timeout, where it has a limit. */
+#define GRACE_MS 5000
+/* A DDL that takes longer is told of this often. */
+#define SLOW_MS 30000
+#define DONE_FILE "ddl.done"
+
+/* TiDB's action codes (protocols.md 2.9). */
+enum {
+	ACTION_CREATE_SCHEMA = 1,
+	ACTION_DROP_SCHEMA = 2,
+	ACTION_ADD_COLUMN = 5,
+	ACTION_DROP_COLUMN = 6,
+	ACTION_ADD_INDEX = 7,
+	ACTION_MODIFY_COLUMN = 12,
+	ACTION_RENAME_TABLE = 14,
+	ACTION_ADD_PARTITION = 19,
+	ACTION_ADD_PRIMARY_KEY = 32,
+	ACTION_ADD_COLUMNS = 37,
+	ACTION_DROP_COLUMNS = 38,
+	ACTION_EXCHANGE_PARTITION = 42,
+	ACTION_RENAME_TABLES = 47,
+	ACTION_REORGANIZE_PARTITION = 64,
+	ACTION_MULTI_SCHEMA_CHANGE = 61,
+};
+
+/* MariaDB: DROP VIEW of none; MySQL says 1051. */
+#define ER_UNKNOWN_VIEW_NO 4092
+
+void
+sql_ddl_init(struct sql_ddl *d, const struct sql_target *t, const struct ml_sink_env *env)
+{
+	*d = (struct sql_ddl){ .target = t, .env = env, .seed = (uint32_t)ml_now_ms() };
+}
+
+void
+sql_ddl_fini(struct sql_ddl *d)
+{
+	*d = (struct sql_ddl){ 0 };
+}
+
+/* ---- what is done ---- */
+
+static void
+done_path(const struct sql_ddl *d, char *buf, size_t size, const char *tail)
+{
+	snprintf(buf, size, "%s/" DONE_FILE "%s", d->env->state_dir, tail);
+}
+
+/* An unreadable note is none: the DDL's own errors then tell, as without it. */
+static void
+load_done(struct sql_ddl *d)
+{
+	unsigned long long ts = 0;
+	unsigned nth = 0;
+	char path[1200];
+	FILE *f;
+
+	d->loaded = true;
+	if (d->env->state_dir == NULL)
+		return;
+	done_path(d, path, sizeof(path), "");
+	f = fopen(path, "re");
+	if (f == NULL)
+		return;
+	if (fscanf(f, "%llu %u", &ts, &nth) == 2) {
+		d->done_ts = ts;
+		d->done_nth = nth;
+	}
+	fclose(f);
+}
+
+static void
+save_done(struct sql_ddl *d)
+{
+	char path[1200], part[1200], text[64];
+	int fd, n;
+	bool ok;
+
+	d->done_ts = d->ts;
+	d->done_nth = d->nth;
+	if (d->env->state_dir == NULL)
+		return;
+	done_path(d, path, sizeof(path), "");
+	done_path(d, part, sizeof(part), ".part");
+	n = snprintf(text, sizeof(text), "%llu %u\n", (unsigned long long)d->ts, d->nth);
+	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	ok = fd >= 0 && write(fd, text, (size_t)n) == n && fsync(fd) == 0;
+	if (fd >= 0)
+		ok = close(fd) == 0 && ok;
+	if (!ok || rename(part, path) != 0)
+		ml_warn(d->env->object,
+			"cannot note that a DDL is done, it may be done again after a crash path=%s: %s", path,
+			strerror(errno));
+}
+
+/* Counts the DDL; true if it was done before the shard started anew. */
+static bool
+was_done(struct sql_ddl *d, const struct ml_ddl *ddl)
+{
+	if (!d->loaded)
+		load_done(d);
+	d->nth = ddl->commit_ts == d->ts ? d->nth + 1 : 0;
+	d->ts = ddl->commit_ts;
+	return d->ts == d->done_ts && d->nth <= d->done_nth;
+}
+
+/* ---- errors ---- */
+
+bool
+sql_ddl_is_done(int lib)
+{
+	switch (lib) {
+	case ER_DB_CREATE_EXISTS:
+	case ER_DB_DROP_EXISTS:
+	case ER_TABLE_EXISTS_ERROR:
+	case ER_BAD_TABLE_ERROR:
+	case ER_DUP_FIELDNAME:
+	case ER_DUP_INDEX:
+	case ER_MULTIPLE_PRI_KEY:
+	case ER_KEY_DOES_NOT_EXISTS:
+	case ER_CANT_DROP_FIELD_OR_KEY:
+	case ER_BAD_FIELD_ERROR:
+	case ER_DUP_KEYNAME:
+	case ER_SAME_NAME_PARTITION:
+	case 1507: /* partition to drop or change does not exist */
+	case ER_UNKNOWN_VIEW_NO:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool
+sql_ddl_may_retry(int lib, const char *text)
+{
+	switch (lib) {
+	case ER_DBACCESS_DENIED_ERROR:
+	case ER_ACCESS_DENIED_ERROR:
+	case ER_NO_DB_ERROR:
+	case ER_BAD_DB_ERROR:
+	case ER_PARSE_ERROR:
+	case ER_KEY_COLUMN_DOES_NOT_EXIST:
+	case ER_NO_SUCH_INDEX:
+	case ER_NO_SUCH_TABLE:
+	case ER_SYNTAX_ERROR:
+	case ER_WRONG_COLUMN_NAME:
+	case ER_PARTITION_MGMT_ON_NONPARTITIONED:
+	case ER_NONUNIQ_TABLE:
+	case 3750: /* a primary key is required */
+		return false;
+	case ER_UNKNOWN_ERROR:
+		return strstr(text, "Information schema is out of date") != NULL || strstr(text, "is changed") != NULL;
+	default:
+		return true;
+	}
+}
+
+/* ---- the statement ---- */
+
+static bool
+contains(struct ml_text s, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (uint32_t i = 0; i + n <= s.len; i++)
+		if (strncasecmp(s.s + i, word, n) == 0)
+			return true;
+	return false;
+}
+
+void
+sql_ddl_text(struct ml_buf *out, const struct ml_ddl *ddl, const struct sql_target *t)
+{
+	ml_buf_clear(out);
+	ml_buf_put(out, ddl->query.s, ddl->query.len);
+	/* Without a charset the source's default was meant, which the target's need not be. */
+	if (ddl->action == ACTION_CREATE_SCHEMA && ddl->charset.len > 0 && t->server != SQL_TIDB &&
+		!contains(ddl->query, "CHARSET") && !contains(ddl->query, "CHARACTER") &&
+		!contains(ddl->query, "COLLATE")) {
+		ml_buf_puts(out, " CHARACTER SET ");
+		ml_buf_put(out, ddl->charset.s, ddl->charset.len);
+	}
+}
+
+/* Modes that change how a statement reads; the rest of the session's is ours, which refuses nothing. */
+static void
+put_sql_mode(struct ml_buf *b, uint64_t mode, enum sql_server server)
+{
+	static const struct {
+		uint64_t bit;
+		const char *name;
+		bool mariadb_only;
+	} modes[] = {
+		{ 1, "REAL_AS_FLOAT", false },
+		{ 2, "PIPES_AS_CONCAT", false },
+		{ 4, "ANSI_QUOTES", false },
+		{ 8, "IGNORE_SPACE", false },
+		{ 0x200, "ORACLE", true },
+		{ 0x8000, "NO_FIELD_OPTIONS", true },
+		{ 0x100000, "NO_BACKSLASH_ESCAPES", false },
+		{ 0x20000000, "HIGH_NOT_PRECEDENCE", false },
+	};
+	const char *comma = ",";
+
+	ml_buf_puts(b, "SET sql_mode = 'NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES");
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		if ((mode & modes[i].bit) != 0 && (!modes[i].mariadb_only || server == SQL_MARIADB))
+			ml_buf_printf(b, "%s%s", comma, modes[i].name);
+	ml_buf_puts(b, "'");
+}
+
+/* ---- running it ---- */
+
+static bool
+has_limit(int action)
+{
+	switch (action) {
+	case ACTION_ADD_PARTITION:
+	case ACTION_EXCHANGE_PARTITION:
+	case ACTION_REORGANIZE_PARTITION:
+	case ACTION_ADD_PRIMARY_KEY:
+	case ACTION_ADD_INDEX:
+	case ACTION_MODIFY_COLUMN:
+	case ACTION_ADD_COLUMN:
+	case ACTION_ADD_COLUMNS:
+	case ACTION_DROP_COLUMN:
+	case ACTION_DROP_COLUMNS:
+	case ACTION_MULTI_SCHEMA_CHANGE:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static int
+run(struct sql_conn *c, const char *text, struct ml_err *err)
+{
+	return sql_conn_run(c, text, strlen(text), NULL, err);
+}
+
+/* Settings without which a statement that the source took may be refused; a server that lacks one does not need it. */
+static void
+be_lenient(struct sql_conn *c)
+{
+	static const char *const settings[] = {
+		"SET innodb_strict_mode = OFF",
+		"SET system_versioning_alter_history = 'KEEP'",
+		"SET sql_require_primary_key = OFF",
+		"SET lock_wait_timeout = 31536000",
+	};
+	struct ml_err ignored;
+
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		(void)run(c, settings[i], &ignored);
+}
+
+/* Sends the statement and waits, telling every SLOW_MS that it still runs.  limit_ms 0: for ever. */
+static int
+run_slow(struct sql_ddl *d, struct sql_conn *c, const struct ml_buf *text, uint64_t limit_ms, struct ml_err *err)
+{
+	uint64_t begin = ml_now_ms(), told = begin;
+	struct pollfd p = { .fd = atomic_load(&c->fd), .events = POLLIN };
+
+	if (mysql_send_query(c->my, text->data, (unsigned long)text->len) != 0)
+		return sql_conn_error(c, err);
+	while (poll(&p, 1, 1000) == 0) {
+		uint64_t now = ml_now_ms();
+
+		if (limit_ms > 0 && now - begin > limit_ms) {
+			sql_conn_close(c);
+			return ML_ERR(err, ErrMySQLTxnError, CR_SERVER_LOST, c->target->addr,
+				"the statement took longer than its time limit", 0u);
+		}
+		if (now - told >= SLOW_MS) {
+			told = now;
+			ml_warn(d->env->object, "a DDL is still running downstream seconds=%llu query=%s",
+				(unsigned long long)((now - begin) / 1000), text->data);
+		}
+	}
+	if (mysql_read_query_result(c->my) != 0)
+		return sql_conn_error(c, err);
+	return sql_conn_rest(c, err);
+}
+
+/* USE of the database in which names without one are meant. */
+static int
+use_db(struct sql_conn *c, const struct ml_ddl *ddl, struct ml_err *err)
+{
+	struct ml_text dbs[2] = { ddl->default_db, ddl->db };
+	int rc = 0;
+
+	if (ddl->action == ACTION_CREATE_SCHEMA || ddl->action == ACTION_DROP_SCHEMA)
+		return 0;
+	for (int i = 0; i < 2; i++) {
+		struct ml_buf b = { 0 };
+
+		if (dbs[i].len == 0)
+			continue;
+		ml_buf_puts(&b, "USE ");
+		sql_name(&b, dbs[i].s, dbs[i].len);
+		rc = sql_conn_run(c, b.data, b.len, NULL, err);
+		ml_buf_fini(&b);
+		/* The event's database need not be replicated: then the statement names its own. */
+		if (rc == 0 || err->lib != ER_BAD_DB_ERROR)
+			return rc;
+	}
+	return rc;
+}
+
+static int
+try_once(struct sql_ddl *d, const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err)
+{
+	const struct sql_params *p = d->target->params;
+	struct ml_buf mode = { 0 };
+	struct sql_conn c = { 0 };
+	char stamp[64];
+	int rc = -1;
+
+	if (sql_conn_open(&c, d->target, true, err) != 0)
+		return -1;
+	be_lenient(&c);
+	put_sql_mode(&mode, ddl->sql_mode, d->target->server);
+	/* What CURRENT_TIMESTAMP of a new column was upstream, the old rows get here too. */
+	snprintf(stamp, sizeof(stamp), "SET TIMESTAMP = %llu", (unsigned long long)(ml_ts_ms(ddl->commit_ts) / 1000));
+	if (use_db(&c, ddl, err) == 0 && run(&c, mode.data, err) == 0 && run(&c, stamp, err) == 0 &&
+		(!d->target->write_source || run(&c, "SET SESSION tidb_cdc_write_source = 1", err) == 0))
+		rc = run_slow(d, &c, text, has_limit(ddl->action) ? (uint64_t)p->write_timeout_ms + GRACE_MS : 0, err);
+	ml_buf_fini(&mode);
+	sql_conn_close(&c);
+	return rc;
+}
+
+static bool
+table_exists(struct sql_conn *c, struct ml_text db, struct ml_text table, struct ml_err *err)
+{
+	struct ml_buf b = { 0 };
+	char found[8];
+	int rc;
+
+	ml_buf_puts(&b, "select 1 from information_schema.tables where table_schema = ");
+	sql_text(&b, db.s, db.len, false);
+	ml_buf_puts(&b, " and table_name = ");
+	sql_text(&b, table.s, table.len, false);
+	rc = sql_conn_scalar(c, b.data, found, sizeof(found), err);
+	ml_buf_fini(&b);
+	return rc > 0;
+}
+
+/* A RENAME whose old table is gone and whose new one is there is done. */
+static bool
+rename_is_done(struct sql_ddl *d, const struct ml_ddl *ddl)
+{
+	struct ml_err ignored = { 0 };
+	struct sql_conn c = { 0 };
+	bool done;
+
+	if (ddl->pre_table.len == 0 || (ddl->action != ACTION_RENAME_TABLE && ddl->action != ACTION_RENAME_TABLES))
+		return false;
+	if (sql_conn_open(&c, d->target, false, &ignored) != 0)
+		return false;
+	done = !table_exists(&c, ddl->pre_db.len > 0 ? ddl->pre_db : ddl->db, ddl->pre_table, &ignored) &&
+	       table_exists(&c, ddl->db, ddl->table, &ignored) && ignored.code == ML_OK;
+	sql_conn_close(&c);
+	return done;
+}
+
+/* The target will not take it, however often it is asked. */
+static int
+refused(const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err)
+{
+	struct ml_err e = *err;
+
+	ml_err_set(err, ML_ErrExecDDLFailed, e.lib,
+		"exec DDL failed: query: %.480s, startTs: %llu: %.200s. If you want to skip this DDL and continue with "
+		"replication, you can manually execute this DDL downstream. Afterwards, add `ignore-txn-start-ts=[%llu]` to "
+		"the changefeed in the filter configuration.",
+		text->data, (unsigned long long)ddl->start_ts, e.text, (unsigned long long)ddl->start_ts);
+	return -1;
+}
+
+static int
+run_with_tries(struct sql_ddl *d, const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err)
+{
+	for (uint32_t tries = 1;; tries++) {
+		if (try_once(d, ddl, text, err) == 0)
+			return 0;
+		if (sql_ddl_is_done(err->lib) || (err->lib == ER_NO_SUCH_TABLE && rename_is_done(d, ddl))) {
+			ml_info(d->env->object, "DDL was done already downstream error=%d query=%s", err->lib,
+				text->data);
+			return 0;
+		}
+		if (err->code != ML_ErrMySQLConnectionError && !sql_ddl_may_retry(err->lib, err->text))
+			return refused(ddl, text, err);
+		if (tries >= MAX_TRIES)
+			return ml_err_wrap(err, ML_ErrReachMaxTry,
+				"reach maximum try: %d, error: Failed query info: %.400s; ", MAX_TRIES, text->data);
+		ml_log_err(ML_WARN, d->env->object, err, "a DDL failed downstream and is tried again");
+		if (d->env->warn != NULL) {
+			d->env->warn(d->env->arg, err);
+			d->warned = true;
+		}
+		usleep(sql_retry_delay_ms(tries, &d->seed) * 1000);
+	}
+}
+
+int
+sql_ddl_run(struct sql_ddl *d, const struct ml_ddl *ddl, struct ml_err *err)
+{
+	struct ml_buf text = { 0 };
+	uint64_t begin = ml_now_ms();
+	int rc;
+
+	if (was_done(d, ddl)) {
+		ml_info(d->env->object, "DDL was done before the last stop commit_ts=%llu",
+			(unsigned long long)ddl->commit_ts);
+		return 0;
+	}
+	sql_ddl_text(&text, ddl, d->target);
+	rc = d->target->params->dry_run ? 0 : run_with_tries(d, ddl, &text, err);
+	if (rc == 0) {
+		save_done(d);
+		ml_info(d->env->object, "DDL done downstream commit_ts=%llu ms=%llu query=%s",
+			(unsigned long long)ddl->commit_ts, (unsigned long long)(ml_now_ms() - begin), text.data);
+		if (d->warned)
+			d->env->warn(d->env->arg, NULL);
+		d->warned = false;
+	}
+	ml_buf_fini(&text);
+	return rc;
+}

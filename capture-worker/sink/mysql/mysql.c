@@ -1,0 +1,259 @@
+/*
+ * mysql.c - the sink of mysql://, tidb:// and mariadb:// URIs: batches become units with their keys here; worker.c commits
+ * them.
+ */
+#include "capture-worker/sink/mysql/mysql.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture-worker/quota.h"
+#include "capture-worker/sink/mysql/ddl.h"
+#include "capture-worker/sink/mysql/key.h"
+#include "capture-worker/sink/mysql/params.h"
+#include "capture-worker/sink/mysql/worker.h"
+#include "common/base/fault.h"
+#include "common/run/log.h"
+
+struct mysql_sink {
+	struct ml_sink base;
+	const struct ml_sink_env *env;
+	struct sql_params params;
+	struct sql_target target;
+	struct sql_engine *engine;
+	struct sql_ddl ddl;
+	struct ml_buf scratch;
+};
+
+static int
+check(const struct ml_sink_env *env, struct ml_err *err)
+{
+	struct sql_params p;
+
+	if (sql_params_init(&p, env, err) != 0)
+		return -1;
+	sql_params_fini(&p);
+	return 0;
+}
+
+static void
+on_durable(void *arg, uint64_t seq)
+{
+	struct mysql_sink *s = arg;
+
+	s->env->durable(s->env->arg, seq);
+}
+
+static void
+on_fail(void *arg, const struct ml_err *err)
+{
+	struct mysql_sink *s = arg;
+
+	s->env->fail(s->env->arg, err);
+}
+
+static void
+close_sink(struct ml_sink *base)
+{
+	struct mysql_sink *s = (struct mysql_sink *)base;
+
+	if (s == NULL)
+		return;
+	sql_engine_stop(s->engine);
+	sql_ddl_fini(&s->ddl);
+	sql_target_fini(&s->target);
+	sql_params_fini(&s->params);
+	ml_buf_fini(&s->scratch);
+	free(s);
+}
+
+static int
+open_sink(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *err)
+{
+	struct mysql_sink *s = calloc(1, sizeof(*s));
+	struct sql_engine_env engine = {
+		.params = &s->params,
+		.target = &s->target,
+		.object = env->object,
+		.arg = s,
+		.durable = on_durable,
+		.fail = on_fail,
+	};
+
+	if (s == NULL)
+		return ML_ERR(err, ErrNoMemory, 0, "opening the MySQL sink");
+	s->base.ops = &ml_sink_mysql;
+	s->env = env;
+	if (sql_params_init(&s->params, env, err) != 0 ||
+		sql_target_probe(&s->target, &s->params, env->object, err) != 0) {
+		close_sink(&s->base);
+		return -1;
+	}
+	/* TiDB takes more writers at once than it is worth on one server. */
+	if (s->target.server == SQL_TIDB && !s->params.workers_given)
+		s->params.workers = 64;
+	sql_ddl_init(&s->ddl, &s->target, env);
+	if (sql_engine_start(&s->engine, &engine, err) != 0) {
+		close_sink(&s->base);
+		return -1;
+	}
+	*out = &s->base;
+	return 0;
+}
+
+/* A row of a table without a key is found by all its values, which the user must have asked for. */
+static int
+check_row(const struct mysql_sink *s, const struct sql_table *t, const struct ml_row *row, struct ml_err *err)
+{
+	if (t->keyed || s->env->spec->force_replicate)
+		return 0;
+	return ML_ERR(err, ErrTableIneligible, 0, row->schema->qname.s);
+}
+
+static bool
+is_fresh(const struct mysql_sink *s, const struct ml_row *row)
+{
+	ml_ts since = s->env->replicating_ts != NULL ? atomic_load(s->env->replicating_ts) : 0;
+
+	return !s->params.safe_mode && since != 0 && row->commit_ts > since;
+}
+
+static bool
+same_txn(const struct ml_row *a, const struct ml_row *b)
+{
+	return a->commit_ts == b->commit_ts && a->start_ts == b->start_ts;
+}
+
+/* Keys of all rows of b: hashes[first[i]] up to hashes[first[i + 1]] are row i's. */
+static int
+hash_rows(struct mysql_sink *s, struct ml_batch *b, uint64_t **hashes, uint32_t **first, struct ml_err *err)
+{
+	size_t cap = 0, n = 0;
+	uint64_t *h;
+	uint32_t *f = ml_arena_alloc(&b->arena, (b->n_rows + 1u) * sizeof(*f));
+
+	for (uint32_t i = 0; i < b->n_rows; i++) {
+		const struct ml_row *row = &b->rows[i];
+		const struct sql_table *t = sql_table_of(row->schema, row->after != NULL ? row->after : row->before);
+
+		if (check_row(s, t, row, err) != 0)
+			return -1;
+		cap += sql_keys_max(t);
+	}
+	h = ml_arena_alloc(&b->arena, cap * sizeof(*h));
+	for (uint32_t i = 0; i < b->n_rows; i++) {
+		f[i] = (uint32_t)n;
+		n += sql_keys_of(h + n, b->rows[i].schema->encoder, &b->rows[i], &s->scratch);
+	}
+	f[b->n_rows] = (uint32_t)n;
+	*hashes = h;
+	*first = f;
+	return 0;
+}
+
+static struct sql_unit *
+unit_new(struct mysql_sink *s, struct sql_parcel *p, uint32_t from, uint32_t to, const uint64_t *hashes,
+	const uint32_t *first)
+{
+	struct ml_arena *a = &p->b->arena;
+	struct sql_unit *u = ml_arena_zalloc(a, sizeof(*u));
+	uint32_t n = first[to] - first[from];
+
+	u->parcel = p;
+	u->rows = p->b->rows + from;
+	u->n_rows = to - from;
+	u->fresh = is_fresh(s, u->rows);
+	u->hashes = hashes;
+	u->first = first + from;
+	u->nodes = ml_arena_alloc(a, n * sizeof(*u->nodes));
+	u->waits = ml_arena_alloc(a, n * sizeof(*u->waits));
+	return u;
+}
+
+static int
+write_batch(struct ml_sink *base, struct ml_batch *b, struct ml_err *err)
+{
+	struct mysql_sink *s = (struct mysql_sink *)base;
+	struct sql_unit *units = NULL, **tail = &units;
+	struct sql_parcel *p;
+	uint64_t *hashes, now;
+	uint32_t *first, n = 0;
+
+	if (ml_fault("sink_crash", s->env->spec->id))
+		abort();
+	if (hash_rows(s, b, &hashes, &first, err) != 0) {
+		ml_batch_free(b);
+		return -1;
+	}
+	p = ml_arena_zalloc(&b->arena, sizeof(*p));
+	p->b = b;
+	p->seq = b->seq;
+	for (uint32_t from = 0, to; from < b->n_rows; from = to, n++) {
+		for (to = from + 1; to < b->n_rows && same_txn(&b->rows[from], &b->rows[to]); to++)
+			;
+		*tail = unit_new(s, p, from, to, hashes, first);
+		tail = &(*tail)->next;
+	}
+	atomic_init(&p->units, n);
+	now = ml_batch_bytes(b);
+	if (b->quota != NULL && now > b->charged_bytes) {
+		ml_quota_add(b->quota, now - b->charged_bytes);
+		b->charged_bytes = now;
+	}
+	return sql_engine_add(s->engine, p, units, err);
+}
+
+static int
+flush(struct ml_sink *base, struct ml_err *err)
+{
+	return sql_engine_wait(((struct mysql_sink *)base)->engine, err);
+}
+
+static int
+ddl(struct ml_sink *base, const struct ml_ddl *d, const struct ml_msg *m, bool all_partitions, struct ml_err *err)
+{
+	struct mysql_sink *s = (struct mysql_sink *)base;
+
+	(void)m;
+	(void)all_partitions;
+	return sql_ddl_run(&s->ddl, d, err);
+}
+
+static int
+checkpoint(struct ml_sink *base, ml_ts ts, const struct ml_msg *m, struct ml_topic **topics, size_t n_topics,
+	struct ml_err *err)
+{
+	(void)ts;
+	(void)m;
+	(void)topics;
+	(void)n_topics;
+	return sql_engine_check(((struct mysql_sink *)base)->engine, err);
+}
+
+static int
+tick(struct ml_sink *base, struct ml_err *err)
+{
+	return sql_engine_check(((struct mysql_sink *)base)->engine, err);
+}
+
+static void
+stats(struct ml_sink *base, uint64_t *bytes_out, uint64_t *errors)
+{
+	sql_engine_stats(((struct mysql_sink *)base)->engine, bytes_out, errors);
+}
+
+const struct ml_sink_ops ml_sink_mysql = {
+	.schemes = { "mysql", "mysql+ssl", "tidb", "tidb+ssl", "mariadb" },
+	.takes = ML_TAKES_ROWS,
+	.sync_points = true,
+	.saved_before_ddl = true,
+	.check = check,
+	.open = open_sink,
+	.write = write_batch,
+	.flush = flush,
+	.ddl = ddl,
+	.checkpoint = checkpoint,
+	.tick = tick,
+	.close = close_sink,
+	.stats = stats,
+};

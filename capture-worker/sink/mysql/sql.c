@@ -1,0 +1,169 @@
+#include "capture-worker/sink/mysql/sql.h"
+
+#include <stdlib.h>
+
+#include "capture-worker/sink/mysql/literal.h"
+
+#define PUT(o, literal) ml_buf_put((o)->text, "" literal, sizeof(literal) - 1)
+
+void
+sql_args_fini(struct sql_args *a)
+{
+	free(a->v);
+	*a = (struct sql_args){ 0 };
+}
+
+static void
+put_text(struct sql_out *o, struct ml_text s)
+{
+	ml_buf_put(o->text, s.s, s.len);
+}
+
+static void
+put_value(struct sql_out *o, const struct sql_col *c, const struct ml_datum *d)
+{
+	if (o->args == NULL) {
+		sql_literal(o->text, d, c->quoting, o->no_backslash);
+		return;
+	}
+	if (o->args->n == o->args->cap) {
+		o->args->cap = o->args->cap > 0 ? 2 * o->args->cap : 64;
+		o->args->v = realloc(o->args->v, o->args->cap * sizeof(*o->args->v));
+		if (o->args->v == NULL)
+			abort();
+	}
+	o->args->v[o->args->n++] = (struct sql_arg){ d, c->quoting };
+	PUT(o, "?");
+}
+
+void
+sql_insert(struct sql_out *o, const struct sql_table *t, bool replace, const struct sql_change *rows, uint32_t n)
+{
+	put_text(o, replace ? t->replace_head : t->insert_head);
+	for (uint32_t r = 0; r < n; r++) {
+		if (r > 0)
+			PUT(o, ",");
+		PUT(o, "(");
+		for (uint16_t i = 0; i < t->n_cols; i++) {
+			if (i > 0)
+				PUT(o, ",");
+			put_value(o, &t->cols[i], &rows[r].after[t->cols[i].at]);
+		}
+		PUT(o, ")");
+	}
+}
+
+/* "`c` = 1", "`c` IS NULL" */
+static void
+put_equal(struct sql_out *o, const struct sql_col *c, const struct ml_datum *image)
+{
+	const struct ml_datum *d = &image[c->at];
+
+	put_text(o, c->name);
+	if (d->kind == ML_D_NULL) {
+		PUT(o, " IS NULL");
+	} else if (c->json && o->json_type) {
+		PUT(o, " = CAST(");
+		put_value(o, c, d);
+		PUT(o, " AS JSON)");
+	} else {
+		PUT(o, " = ");
+		put_value(o, c, d);
+	}
+}
+
+/* Shape A: " WHERE `k1` = 1 AND `k2` = 2 LIMIT 1", key columns in the order of the table. */
+static void
+put_where(struct sql_out *o, const struct sql_table *t, const struct ml_datum *image)
+{
+	const struct sql_col *cols = t->keyed ? t->key : t->all;
+	uint16_t n = t->keyed ? t->n_key : t->n_all;
+
+	PUT(o, " WHERE ");
+	for (uint16_t i = 0; i < n; i++) {
+		if (i > 0)
+			PUT(o, " AND ");
+		put_equal(o, &cols[i], image);
+	}
+	PUT(o, " LIMIT 1");
+}
+
+void
+sql_update(struct sql_out *o, const struct sql_table *t, const struct sql_change *row)
+{
+	PUT(o, "UPDATE ");
+	put_text(o, t->name);
+	PUT(o, " SET ");
+	for (uint16_t i = 0; i < t->n_cols; i++) {
+		if (i > 0)
+			PUT(o, ", ");
+		put_text(o, t->cols[i].name);
+		PUT(o, " = ");
+		put_value(o, &t->cols[i], &row->after[t->cols[i].at]);
+	}
+	put_where(o, t, row->before);
+}
+
+void
+sql_delete(struct sql_out *o, const struct sql_table *t, const struct sql_change *row)
+{
+	PUT(o, "DELETE FROM ");
+	put_text(o, t->name);
+	put_where(o, t, row->before);
+}
+
+/* Shape B: "`k1` = 1 AND `k2` = 2", key columns in the order of the index. */
+static void
+put_key(struct sql_out *o, const struct sql_table *t, const struct ml_datum *image)
+{
+	for (uint16_t i = 0; i < t->n_key; i++) {
+		if (i > 0)
+			PUT(o, " AND ");
+		put_equal(o, &t->key[t->key_order[i]], image);
+	}
+}
+
+static void
+put_keys(struct sql_out *o, const struct sql_table *t, const struct sql_change *rows, uint32_t n)
+{
+	PUT(o, " WHERE ");
+	for (uint32_t r = 0; r < n; r++) {
+		if (r > 0)
+			PUT(o, " OR ");
+		PUT(o, "(");
+		put_key(o, t, rows[r].before);
+		PUT(o, ")");
+	}
+}
+
+void
+sql_delete_many(struct sql_out *o, const struct sql_table *t, const struct sql_change *rows, uint32_t n)
+{
+	PUT(o, "DELETE FROM ");
+	put_text(o, t->name);
+	put_keys(o, t, rows, n);
+}
+
+void
+sql_update_many(struct sql_out *o, const struct sql_table *t, const struct sql_change *rows, uint32_t n)
+{
+	PUT(o, "UPDATE ");
+	put_text(o, t->name);
+	PUT(o, " SET ");
+	for (uint16_t i = 0; i < t->n_cols; i++) {
+		const struct sql_col *c = &t->cols[i];
+
+		if (i > 0)
+			PUT(o, ", ");
+		put_text(o, c->name);
+		PUT(o, "=CASE");
+		for (uint32_t r = 0; r < n; r++) {
+			PUT(o, " WHEN ");
+			put_key(o, t, rows[r].before);
+			PUT(o, " THEN ");
+			put_value(o, c, &rows[r].after[c->at]);
+		}
+		PUT(o, " END");
+	}
+	put_keys(o, t, rows, n);
+}

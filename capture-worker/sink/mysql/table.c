@@ -1,0 +1,223 @@
+#include "capture-worker/sink/mysql/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "capture-worker/sink/mysql/literal.h"
+
+static struct ml_text
+keep(struct ml_arena *a, const struct ml_buf *b)
+{
+	return (struct ml_text){ ml_arena_strndup(a, b->data, b->len), (uint32_t)b->len };
+}
+
+static bool
+has_value(const struct ml_schema *s, uint16_t c, const struct ml_datum *image)
+{
+	return !s->columns[c].virtual_generated && image[c].kind != ML_D_ABSENT;
+}
+
+static bool
+is_written(const struct ml_schema *s, uint16_t c, const struct ml_datum *image)
+{
+	const struct ml_column *col = &s->columns[c];
+
+	return has_value(s, c, image) && (col->flags & ML_F_GENERATED) == 0 && col->special != ML_SP_ROW_START &&
+	       col->special != ML_SP_ROW_END;
+}
+
+static void
+set_col(struct sql_col *out, struct sql_table *t, const struct ml_schema *s, uint16_t c)
+{
+	struct ml_buf b = { 0 };
+
+	sql_name(&b, s->columns[c].name.s, s->columns[c].name.len);
+	*out = (struct sql_col){
+		.name = keep(&t->arena, &b),
+		.at = c,
+		.quoting = sql_quoting_of(&s->columns[c]),
+		.json = s->columns[c].type == ML_T_JSON,
+	};
+	ml_buf_fini(&b);
+}
+
+static struct ml_text
+head(struct sql_table *t, const char *verb)
+{
+	struct ml_buf b = { 0 };
+	struct ml_text out;
+
+	ml_buf_printf(&b, "%s INTO %s (", verb, t->name.s);
+	for (uint16_t i = 0; i < t->n_cols; i++) {
+		if (i > 0)
+			ml_buf_putc(&b, ',');
+		ml_buf_put(&b, t->cols[i].name.s, t->cols[i].name.len);
+	}
+	ml_buf_puts(&b, ") VALUES ");
+	out = keep(&t->arena, &b);
+	ml_buf_fini(&b);
+	return out;
+}
+
+/* An index that finds exactly one row: all columns there and never NULL. */
+static bool
+finds_rows(const struct ml_schema *s, const struct ml_index *x, const struct ml_datum *image)
+{
+	if ((!x->primary && !x->unique) || x->nullable || x->virtual_column)
+		return false;
+	for (uint16_t i = 0; i < x->n_cols; i++)
+		if (!has_value(s, x->cols[i], image))
+			return false;
+	return true;
+}
+
+static const struct ml_index *
+choose_key(const struct ml_schema *s, const struct ml_datum *image)
+{
+	if (s->handle != NULL && finds_rows(s, s->handle, image))
+		return s->handle;
+	for (uint16_t i = 0; i < s->n_indexes; i++)
+		if (finds_rows(s, &s->indexes[i], image))
+			return &s->indexes[i];
+	return NULL;
+}
+
+static bool
+in_index(const struct ml_index *x, uint16_t c)
+{
+	for (uint16_t i = 0; i < x->n_cols; i++)
+		if (x->cols[i] == c)
+			return true;
+	return false;
+}
+
+static void
+set_key(struct sql_table *t, const struct ml_schema *s, const struct ml_index *x)
+{
+	t->key = ml_arena_alloc(&t->arena, x->n_cols * sizeof(*t->key));
+	t->key_order = ml_arena_alloc(&t->arena, x->n_cols * sizeof(*t->key_order));
+	for (uint16_t c = 0; c < s->n_columns; c++)
+		if (in_index(x, c))
+			set_col(&t->key[t->n_key++], t, s, c);
+	for (uint16_t i = 0; i < x->n_cols; i++)
+		for (uint16_t k = 0; k < t->n_key; k++)
+			if (t->key[k].at == x->cols[i])
+				t->key_order[i] = k;
+	t->keyed = true;
+}
+
+static bool
+ends(struct ml_text name, const char *tail)
+{
+	size_t n = strlen(tail);
+
+	return name.len >= n && strcasecmp(name.s + name.len - n, tail) == 0;
+}
+
+static enum sql_fold
+fold_of(const struct ml_schema *s, const struct ml_index *x, const struct ml_column *c)
+{
+	switch (c->type) {
+	case ML_T_VARCHAR:
+	case ML_T_VARSTRING:
+	case ML_T_STRING:
+	case ML_T_TINYBLOB:
+	case ML_T_MEDIUMBLOB:
+	case ML_T_LONGBLOB:
+	case ML_T_BLOB:
+		break;
+	default:
+		return SQL_FOLD_NONE;
+	}
+	(void)s;
+	/* The length of the prefix is not known here. */
+	if (x->prefix)
+		return SQL_FOLD_WHOLE;
+	if (c->special != ML_SP_NONE || (c->charset.len == 6 && memcmp(c->charset.s, "binary", 6) == 0))
+		return SQL_FOLD_NONE;
+	return ends(c->collation, "_bin") ? SQL_FOLD_PAD : SQL_FOLD_CASE;
+}
+
+static void
+set_uniques(struct sql_table *t, const struct ml_schema *s, const struct ml_datum *image)
+{
+	uint32_t ordinal = 0;
+
+	t->uniques = ml_arena_alloc(&t->arena, (s->n_indexes + 1u) * sizeof(*t->uniques));
+	for (uint16_t i = 0; i < s->n_indexes; i++) {
+		const struct ml_index *x = &s->indexes[i];
+		struct sql_unique *u = &t->uniques[t->n_uniques];
+		bool whole = true;
+
+		if (!x->primary && !x->unique)
+			continue;
+		/* Columns without a value (virtual, taken away) tell no two rows apart: the index gives no key. */
+		for (uint16_t k = 0; k < x->n_cols; k++)
+			whole = whole && has_value(s, x->cols[k], image);
+		*u = (struct sql_unique){ .ordinal = ordinal++, .n_cols = x->n_cols };
+		if (!whole)
+			continue;
+		u->cols = ml_arena_alloc(&t->arena, x->n_cols * sizeof(*u->cols));
+		u->folds = ml_arena_alloc(&t->arena, x->n_cols * sizeof(*u->folds));
+		for (uint16_t k = 0; k < x->n_cols; k++) {
+			u->cols[k] = x->cols[k];
+			u->folds[k] = (uint8_t)fold_of(s, x, &s->columns[x->cols[k]]);
+		}
+		t->n_uniques++;
+	}
+}
+
+static void
+table_free(void *p)
+{
+	struct sql_table *t = p;
+
+	if (t == NULL)
+		return;
+	ml_arena_fini(&t->arena);
+	free(t);
+}
+
+static struct sql_table *
+make(const struct ml_schema *s, const struct ml_datum *image)
+{
+	struct sql_table *t = calloc(1, sizeof(*t));
+	const struct ml_index *key;
+	struct ml_buf b = { 0 };
+
+	if (t == NULL)
+		abort();
+	ml_arena_init(&t->arena, 4096);
+	t->table_id = s->table_id;
+	sql_name(&b, s->db.s, s->db.len);
+	ml_buf_putc(&b, '.');
+	sql_name(&b, s->table.s, s->table.len);
+	t->name = keep(&t->arena, &b);
+	ml_buf_fini(&b);
+	t->cols = ml_arena_alloc(&t->arena, s->n_columns * sizeof(*t->cols));
+	t->all = ml_arena_alloc(&t->arena, s->n_columns * sizeof(*t->all));
+	for (uint16_t c = 0; c < s->n_columns; c++) {
+		if (is_written(s, c, image))
+			set_col(&t->cols[t->n_cols++], t, s, c);
+		if (has_value(s, c, image))
+			set_col(&t->all[t->n_all++], t, s, c);
+	}
+	key = choose_key(s, image);
+	if (key != NULL)
+		set_key(t, s, key);
+	set_uniques(t, s, image);
+	t->insert_head = head(t, "INSERT");
+	t->replace_head = head(t, "REPLACE");
+	return t;
+}
+
+const struct sql_table *
+sql_table_of(struct ml_schema *s, const struct ml_datum *image)
+{
+	if (__builtin_expect(s->encoder == NULL, 0)) {
+		s->encoder = make(s, image);
+		s->encoder_free = table_free;
+	}
+	return s->encoder;
+}
