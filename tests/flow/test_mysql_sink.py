@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""MariaDB to MariaDB: values of every type, transactions, changed and swapped keys, DDL; kills; a target in trouble."""
+import random
+import threading
+import time
+
+from lib import parts, same
+from lib.case import Case, arguments, main
+from lib.mariadb import MariaDB
+from lib.server import Millrace
+
+ARGS = arguments(seconds=12)
+
+
+class Pair(Case):
+    @classmethod
+    def setUpParts(cls):
+        cls.source = MariaDB()
+        cls.target = MariaDB({"server-id": "2002"})
+        cls.server = Millrace(cls.source)
+
+    def feed(self, name, *rules, query="", **body):
+        self.server.create(name, self.target.uri() + query, filter_rules=list(rules), **body)
+
+    def equal(self, name, *schemas, timeout=60):
+        self.server.wait_caught_up(name, timeout)
+        self.assertEqual(same.difference(self.source, self.target, *schemas), "")
+
+
+class Values(Pair):
+    def test_rows_of_every_type_arrive_as_they_are(self):
+        self.feed("types", "types.*")
+        with self.source.connect() as c:
+            c.run("SET NAMES utf8mb4", "SET time_zone='+00:00'", "SET sql_mode='NO_AUTO_VALUE_ON_ZERO'",
+                  "CREATE DATABASE types", """
+                CREATE TABLE types.`we``ird ?;'"` (
+                    id BIGINT AUTO_INCREMENT PRIMARY KEY, ti TINYINT, si SMALLINT UNSIGNED, mi MEDIUMINT, bi BIGINT UNSIGNED,
+                    f FLOAT, d DOUBLE, de DECIMAL(65,30), b1 BIT(1), bits BIT(64), y YEAR,
+                    c CHAR(8), vc VARCHAR(200), tx TEXT, lt LONGTEXT, bi6 BINARY(6), vb VARBINARY(300), bl BLOB,
+                    da DATE, ti6 TIME(6), dt DATETIME(3), ts TIMESTAMP(6) NULL,
+                    e ENUM('new','paid','x,y','é'), s SET('a','b c','ü'), j JSON, u UUID, i6 INET6, i4 INET4,
+                    l1 VARCHAR(20) CHARACTER SET latin1, gb VARCHAR(20) CHARACTER SET gbk,
+                    sj VARCHAR(20) CHARACTER SET sjis, u16 VARCHAR(20) CHARACTER SET utf16, u3 VARCHAR(9) CHARACTER SET utf8mb3,
+                    po POINT, ge GEOMETRY, inv INT INVISIBLE DEFAULT 7, `a``b` INT, `select` INT, `中` INT,
+                    vi BIGINT AS (id * 2) VIRTUAL, st VARCHAR(20) AS (CONCAT('<', LEFT(vc, 5), '>')) STORED
+                ) DEFAULT CHARSET=utf8mb4""",
+                  "INSERT INTO types.`we``ird ?;'\"` (id) VALUES (0)",
+                  """INSERT INTO types.`we``ird ?;'"` (id, ti, si, mi, bi, f, d, de, b1, bits, y, c, vc, tx, lt, bi6, vb, bl, da,
+                        ti6, dt, ts, e, s, j, u, i6, i4, l1, gb, sj, u16, u3, po, ge, inv, `a``b`, `select`, `中`) VALUES
+                    (1, -128, 65535, -8388608, 18446744073709551615, 1.1, 1.7976931348623157e308,
+                     -12345678901234567890123456789012345.123456789012345678901234567890, 1, b'1000000101', 2155,
+                     'ab ', 'q '' d " b \\\\ n \\n r \\r z \\Z p % _ ;', 'text 😀 é', REPEAT('😀''\\\\', 3000), x'00ff', x'005c27221a0a0d00ff',
+                     x'f09f98', '2024-02-29', '-838:59:58.000001', '2024-05-06 07:08:09.120', '2024-05-06 07:08:09.000001',
+                     'x,y', 'a,ü', '{"k": [1, 2.50, "<&>", null, "é\\\\"😀"]}', '123e4567-e89b-12d3-a456-426614174000', '2001:db8::ff00:42:8329',
+                     '192.168.0.1', 'café ÿ', '中文', 'テスト', 'a😀', '日本', ST_PointFromText('POINT(1 2)', 4326),
+                     ST_GeomFromText('POLYGON((0 0,1 0,1 1,0 0))'), 8, 1, 2, 3),
+                    (2, 127, 0, 8388607, 0, -3.4e38, -2.2250738585072014e-308, 0.1, 0, 0, 0, '', '', '', '', '', '', '',
+                     '0000-00-00', '838:59:59', '0000-00-00 00:00:00', '0000-00-00 00:00:00', '', '', '[]',
+                     '00000000-0000-0000-0000-000000000000', '::', '0.0.0.0', '', '', '', '', '', NULL, NULL, NULL, NULL, NULL, NULL),
+                    (3, 0, 1, 0, 1, 0.1, 0.1, 1e-30, 0, ~0, 1901, ' lead', 'NULL', 'a\\0b', 'tab\\t', '\\0', 'a ', '\\0\\0',
+                     '2024-02-31', '00:00:00.1', '9999-12-31 23:59:59.999', '2038-01-19 03:14:07.999999', 1, 7, '"str"',
+                     'ffffffff-ffff-ffff-ffff-ffffffffffff', '::ffff:1.2.3.4', '255.255.255.255', 'a ', 'a ', 'ｱ', ' ', ' ',
+                     ST_PointFromText('POINT(-1.5 1e10)'), ST_GeomFromText('GEOMETRYCOLLECTION EMPTY'), 0, 0, 0, 0)""".replace(
+                         "'2024-02-31'", "'2024-02-28'"),
+                  "UPDATE types.`we``ird ?;'\"` SET ti = 5, vc = NULL, bl = NULL, po = NULL, e = 'é' WHERE id = 1",
+                  "UPDATE types.`we``ird ?;'\"` SET vc = 'back', s = 'b c', lt = 'x' WHERE id = 2",
+                  "DELETE FROM types.`we``ird ?;'\"` WHERE id = 0",
+                  "SET sql_mode = 'ALLOW_INVALID_DATES'",
+                  "UPDATE types.`we``ird ?;'\"` SET da = '2024-02-31' WHERE id = 3")
+        self.equal("types", "types")
+        self.assertEqual(self.target.query("SELECT COUNT(*) FROM types.`we``ird ?;'\"`")[0][0], "3")
+
+    def test_tables_without_a_key_are_copied_with_force_replicate(self):
+        self.feed("nokey", "nokey.*", force_replicate=True)
+        self.source.run(
+            "CREATE DATABASE nokey", "CREATE TABLE nokey.t (a INT, b VARCHAR(10), f FLOAT, j JSON, UNIQUE (a))",
+            "CREATE TABLE nokey.n (a INT, b VARCHAR(10), f FLOAT, d DOUBLE, j JSON, de DECIMAL(10,2), ts TIMESTAMP NULL)",
+            "INSERT INTO nokey.n VALUES (1, NULL, 1.1, 0.1, '{\"a\": 1}', 2.5, NOW()), (1, NULL, 1.1, 0.1, '{\"a\": 1}', 2.5, NOW())",
+            "INSERT INTO nokey.n VALUES (2, 'x', NULL, NULL, NULL, NULL, NULL)",
+            "UPDATE nokey.n SET b = 'y' WHERE a = 1 LIMIT 1", "DELETE FROM nokey.n WHERE b IS NULL",
+            "INSERT INTO nokey.t VALUES (NULL, 'a', 1, NULL), (NULL, 'b', 2, NULL), (3, 'c', 1.1, '[1]')",
+            "UPDATE nokey.t SET a = 4 WHERE b = 'a'", "UPDATE nokey.t SET a = NULL WHERE b = 'c'",
+            "DELETE FROM nokey.t WHERE b = 'b'")
+        self.equal("nokey", "nokey")
+        self.assertEqual(self.target.query("SELECT COUNT(*) FROM nokey.n")[0][0], "2")
+
+
+class Order(Pair):
+    """Rows that share keys, from several writers, through one worker and through sixteen, with and without kills."""
+
+    def prepare(self, schema):
+        self.source.run(f"CREATE DATABASE {schema}", f"""
+            CREATE TABLE {schema}.a (id INT PRIMARY KEY, u VARCHAR(20) COLLATE utf8mb4_general_ci, n INT, pad VARCHAR(100),
+                UNIQUE (u))""", f"CREATE TABLE {schema}.b (x INT, y VARCHAR(10), v INT, w INT, PRIMARY KEY (y, x), UNIQUE (w))",
+            f"CREATE TABLE {schema}.bank (id INT PRIMARY KEY, money INT)",
+            f"INSERT INTO {schema}.bank VALUES " + ", ".join(f"({i}, 1000)" for i in range(50)))
+
+    def write(self, schema, seed, until):
+        rnd = random.Random(seed)
+        with self.source.connect() as c:
+            while time.monotonic() < until:
+                try:
+                    c.query("BEGIN")
+                    for _ in range(rnd.randint(1, 5)):
+                        c.query(self.statement(schema, rnd))
+                    c.query("COMMIT")
+                except Exception as error:  # noqa: BLE001 - a duplicate or a deadlock is part of the game
+                    if getattr(error, "code", 0) not in (1062, 1213, 1205):
+                        raise
+                    c.query("ROLLBACK")
+
+    @staticmethod
+    def statement(schema, rnd):
+        i, j, k = rnd.randint(1, 60), rnd.randint(1, 60), rnd.randint(0, 999)
+        u = rnd.choice(["U{}", "u{}", "ú{} ", "Ü{}"]).format(j)
+        return rnd.choice([
+            f"INSERT IGNORE INTO {schema}.a VALUES ({i}, '{u}', {k}, REPEAT('p', {k % 100}))",
+            f"REPLACE INTO {schema}.a VALUES ({i}, '{u}', {k}, '')",
+            f"UPDATE IGNORE {schema}.a SET u = '{u}', n = {k} WHERE id = {i}",
+            f"UPDATE IGNORE {schema}.a SET id = {j} WHERE id = {i}",
+            f"UPDATE {schema}.a SET n = n + 1 WHERE id BETWEEN {i} AND {i + 5}",
+            f"DELETE FROM {schema}.a WHERE id = {i}",
+            f"DELETE FROM {schema}.a WHERE id BETWEEN {i} AND {i + 3}",
+            f"INSERT IGNORE INTO {schema}.b VALUES ({i % 7}, 'k{j % 9}', {k}, {i})",
+            f"UPDATE IGNORE {schema}.b SET y = 'k{i % 9}', w = {j} WHERE x = {j % 7}",
+            f"DELETE FROM {schema}.b WHERE x = {i % 7} AND v < {k}",
+            f"UPDATE {schema}.bank SET money = money + IF(id = {i % 50}, -{k}, {k}) WHERE id IN ({i % 50}, {(i + 1 + j % 49) % 50})"
+            if i % 50 != (i + 1 + j % 49) % 50 else f"UPDATE {schema}.bank SET money = money WHERE id = 1",
+        ])
+
+    def run_writers(self, schema, seconds, meanwhile=None):
+        until = time.monotonic() + seconds
+        threads = [threading.Thread(target=self.write, args=(schema, n, until)) for n in range(4)]
+        for t in threads:
+            t.start()
+        while meanwhile is not None and time.monotonic() < until:
+            meanwhile()
+        for t in threads:
+            t.join()
+
+    def test_one_worker(self):
+        self.feed("one", "one.*", query="?worker-count=1")
+        self.prepare("one")
+        self.run_writers("one", 3)
+        self.equal("one", "one")
+
+    def test_sixteen_workers(self):
+        self.feed("many", "many.*")
+        self.prepare("many")
+        self.run_writers("many", 4)
+        self.equal("many", "many")
+        self.assertEqual(self.target.query("SELECT SUM(money) FROM many.bank")[0][0],
+                         self.source.query("SELECT SUM(money) FROM many.bank")[0][0])
+
+    def test_no_batches_no_multi_statements(self):
+        self.feed("single", "single.*", query="?batch-dml-enable=false&multi-stmt-enable=false&worker-count=4")
+        self.prepare("single")
+        self.run_writers("single", 2)
+        self.equal("single", "single")
+
+    def test_workers_that_are_killed(self):
+        self.feed("kill", "kill_.*")
+        self.prepare("kill_")
+        killed = []
+
+        def kill():
+            time.sleep(random.uniform(0.2, 1.2))
+            pid = self.server.worker("kill")
+            if pid:
+                parts.kill(pid)
+                killed.append(pid)
+        self.run_writers("kill_", ARGS.seconds, kill)
+        self.assertGreater(len(killed), 3)
+        self.equal("kill", "kill_", timeout=120)
+
+
+if __name__ == "__main__":
+    main()
