@@ -28,8 +28,8 @@ struct ml_sink_env {
 	const Ml__ChangefeedSpec *spec;
 	const Ml__ServerConfig *config;
 	const struct ml_uri *uri;
-	const char *object;   /* "default/cf1/0", for logs */
-	const char *protocol; /* canonical name of the encoder, NULL if none */
+	const char *object;    /* "default/cf1/0", for logs */
+	const char *protocol;  /* canonical name of the encoder, NULL if none */
 	const char *state_dir; /* folder for the shard's own files; NULL in a probe */
 	/* What was committed at or before it may have been written before; 0: not known yet.  NULL in a probe. */
 	const _Atomic ml_ts *replicating_ts;
@@ -43,9 +43,9 @@ struct ml_sink_env {
 struct ml_sink_ops {
 	const char *schemes[8]; /* of the sink uri; NULL behind the last if there are fewer */
 	enum ml_takes takes;
-	bool topics;           /* rows are dispatched to topics and partitions */
-	bool storage;          /* encoders write one row a message */
-	bool sync_points;      /* enable-sync-point and bdr-mode are for it */
+	bool topics;      /* rows are dispatched to topics and partitions */
+	bool storage;     /* encoders write one row a message */
+	bool sync_points; /* enable-sync-point and bdr-mode are for it */
 	bool saves_before_ddl; /* ddl is called only when the checkpoint before it is stored: no row from before comes again */
 	/*
 	 * Checks every parameter that needs no connection; a protocol is required or not by the sink.  Used before open, and
