@@ -7,7 +7,8 @@
 #include "capture-worker/sink/sink.h"
 #include "capture-worker/sink/storage/storage.h"
 
-const struct ml_sink_ops *const ml_sinks[] = { &ml_sink_blackhole, &ml_sink_kafka, &ml_sink_mysql, &ml_sink_storage, NULL };
+const struct ml_sink_ops *const ml_sinks[] = { &ml_sink_blackhole, &ml_sink_kafka, &ml_sink_mysql, &ml_sink_storage,
+	NULL };
 
 const struct ml_sink_ops *
 ml_sink_for(const char *scheme, struct ml_err *err)
