@@ -3,6 +3,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +15,12 @@
 #include <unistd.h>
 
 #define LEFTOVER_AGE_S (24 * 60 * 60)
+#define TMP ".tmp."
+#define MARK_MASK 0xffffffffffffull
+
+static _Atomic uint64_t mark; /* of the owner; 0: none was named */
+static uint32_t run;          /* of this process */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static int
 failed(const char *path, int e, struct ml_err *err)
@@ -78,17 +87,62 @@ disk_make_dirs(const char *path, struct ml_err *err)
 	return n > 0 ? disk_sync_dir(parent, err) : 0;
 }
 
+/* FNV-1a. */
+void
+disk_own(const char *owner)
+{
+	uint64_t h = 14695981039346656037ull;
+
+	for (; *owner != '\0'; owner++)
+		h = (h ^ (uint8_t)*owner) * 1099511628211ull;
+	h = (h ^ h >> 48) & MARK_MASK;
+	atomic_store(&mark, h != 0 ? h : 1);
+}
+
+static uint64_t
+random_number(void)
+{
+	uint64_t r;
+
+	if (getrandom(&r, sizeof(r), 0) != (ssize_t)sizeof(r))
+		abort();
+	return r;
+}
+
+static void
+make_run(void)
+{
+	run = (uint32_t)random_number();
+}
+
+/* Version 4 by its form; with an owner the first word is the run's and the last one the owner's. */
 void
 disk_tmp_name(char *out, size_t size, const char *name)
 {
-	uint8_t r[16];
+	uint64_t r = random_number(), owner = atomic_load(&mark),
+		 node = owner != 0 ? owner : random_number() & MARK_MASK;
+	uint32_t first = (uint32_t)random_number();
 
-	if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
-		abort();
-	r[6] = (uint8_t)((r[6] & 0x0f) | 0x40);
-	r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
-	snprintf(out, size, "%s.tmp.%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", name, r[0],
-		r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
+	pthread_once(&once, make_run);
+	if (owner != 0)
+		first = run;
+	snprintf(out, size, "%s" TMP "%08x-%04x-4%03x-%04x-%012" PRIx64, name, first, (unsigned)(r & 0xffff),
+		(unsigned)(r >> 16 & 0xfff), (unsigned)(0x8000 | (r >> 32 & 0x3fff)), node);
+}
+
+/* Is it a temporary file of the same owner's earlier run? */
+static bool
+is_own_leftover(const char *tmp)
+{
+	uint64_t owner = atomic_load(&mark);
+	char first[16], node[16];
+
+	if (owner == 0 || strlen(tmp) != strlen(TMP) + 36)
+		return false;
+	pthread_once(&once, make_run);
+	snprintf(first, sizeof(first), "%08x", run);
+	snprintf(node, sizeof(node), "%012" PRIx64, owner);
+	return strcmp(tmp + strlen(TMP) + 24, node) == 0 && memcmp(tmp + strlen(TMP), first, 8) != 0;
 }
 
 int
@@ -159,10 +213,11 @@ disk_sweep(const char *dir)
 	if (d == NULL)
 		return;
 	for (struct dirent *e; (e = readdir(d)) != NULL;) {
+		const char *tmp = strstr(e->d_name, TMP);
 		struct stat st;
 
-		if (strstr(e->d_name, ".tmp.") != NULL && fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-			S_ISREG(st.st_mode) && st.st_mtime < old)
+		if (tmp != NULL && fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+			(st.st_mtime < old || is_own_leftover(tmp)))
 			unlinkat(dirfd(d), e->d_name, 0);
 	}
 	closedir(d);

@@ -39,6 +39,18 @@ failed(const char *path, struct ml_err *err)
 	return ML_ERR(err, ErrStorageSinkSendFailed, e, path, strerror(e));
 }
 
+/* One changefeed of one server. */
+static void
+own(const struct ml_sink_env *env)
+{
+	struct ml_buf b = { 0 };
+
+	ml_buf_printf(&b, "%s %s %s/%s", env->config != NULL ? env->config->cluster_id : "",
+		env->config != NULL ? env->config->data_dir : "", env->spec->namespace_, env->spec->id);
+	disk_own(b.data);
+	ml_buf_fini(&b);
+}
+
 static int
 make(struct store **out, const struct ml_sink_env *env, const struct ml_settings *st, struct ml_err *err)
 {
@@ -61,6 +73,7 @@ make(struct store **out, const struct ml_sink_env *env, const struct ml_settings
 	if (s == NULL || (s->name = strndup(path, n)) == NULL)
 		abort();
 	s->ops = &store_file;
+	own(env);
 	*out = s;
 	return 0;
 }

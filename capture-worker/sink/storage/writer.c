@@ -63,7 +63,9 @@ struct data_dir {
 	struct data_dir *next;
 	char *path;
 	unsigned worker;
-	struct file *open; /* sink thread's: the file rows go to now */
+	/* The sink thread's: */
+	struct file *open; /* the file rows go to now */
+	char spilled[16];  /* date element of the directory that last got a temporary file; "-" for none */
 	/* The worker's: */
 	char date[16];
 	bool known; /* `next_index` is that of `date` */
@@ -370,6 +372,12 @@ spill(struct writer *w, struct file *f, struct ml_err *err)
 		}
 		date_element(w, date);
 		snprintf(dir, sizeof(dir), "%s%s", f->dir->path, date);
+		/* What a crash left there goes first: it may be what fills the disk. */
+		if (strcmp(f->dir->spilled, date) != 0) {
+			if (w->o->store->ops->prepare(w->o->store, dir, err) != 0)
+				return -1;
+			strcpy(f->dir->spilled, date);
+		}
 		if (spool_open(&f->spool, w->o->store, dir, w->o->ext, err) != 0)
 			return -1;
 		w->n_fds++;
@@ -507,6 +515,7 @@ writer_dir(struct writer *w, const char *path, const char *db, const char *table
 		return d;
 	d = must(calloc(1, sizeof(*d)));
 	d->path = must(strdup(path));
+	strcpy(d->spilled, "-");
 	crc = crc32(0, (const Bytef *)db, (uInt)strlen(db));
 	d->worker = (unsigned)(crc32(crc, (const Bytef *)table, (uInt)strlen(table)) % w->n_workers);
 	d->next = w->dirs;
