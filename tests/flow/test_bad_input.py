@@ -15,7 +15,7 @@ class Create(Case):
     @classmethod
     def setUpParts(cls):
         cls.db = MariaDB()
-        cls.db.run("CREATE DATABASE s", "CREATE TABLE s.t (id INT PRIMARY KEY)")
+        cls.db.run("CREATE DATABASE s", "CREATE TABLE s.t (id INT PRIMARY KEY, p INT, virt INT AS (id + 1) VIRTUAL, KEY plain (p))")
         cls.server = Millrace(cls.db)
         cls.closed = parts.free_port()
 
@@ -82,9 +82,38 @@ class Create(Case):
                 self.assertEqual((reply.status, reply.code()), (400, "CDC:ErrAPIInvalidParam"), reply.text())
 
     def test_dispatchers_that_do_not_fit(self):
-        self.refuse(500, "CDC:ErrDispatcherFailed", "s.t",
-                    sink_uri=f"kafka://127.0.0.1:{self.closed}/t?protocol=canal-json",
-                    sink_config={"dispatchers": [{"matcher": ["s.*"], "partition": "columns", "columns": ["nope"]}]})
+        """All are known before a broker is asked, which there is none of."""
+        for rule, code, text in (
+                ({"partition": "columns", "columns": ["nope"]}, "ErrDispatcherFailed", "s.t, columns: nope"),
+                ({"partition": "index-value", "index": "nope"}, "ErrDispatcherFailed", "s.t, index: nope"),
+                ({"partition": "index-value", "index": "plain"}, "ErrDispatcherFailed", "not unique"),
+                ({"partition": "columns", "columns": ["virt"]}, "ErrDispatcherFailed", "virtual generated"),
+                ({"topic": "{table}_{schema}"}, "ErrKafkaTopicExprInvalid", "{table}_{schema}"),
+                ({"topic": "a b"}, "ErrKafkaTopicExprInvalid", "a b"),
+                ({"topic": "{schema}_{nope}"}, "ErrKafkaTopicExprInvalid", "{nope}"),
+                ({"partition": "ts", "dispatcher": "table"}, "ErrSinkInvalidConfig", "both"),
+                ({"matcher": ["s"], "partition": "ts"}, "ErrFilterRuleInvalid", "s"),
+        ):
+            with self.subTest(str(rule)):
+                reply = self.server.api("POST", "/api/v1/changefeeds", {
+                    "changefeed_id": "bad", "sink_uri": f"kafka://127.0.0.1:{self.closed}/t?protocol=canal-json",
+                    "sink_config": {"dispatchers": [{"matcher": ["s.*"], **rule}]}})
+                self.assertEqual((reply.status in (400, 500), reply.code()), (True, f"CDC:{code}"), reply.text())
+                self.assertIn(text, reply.json()["error_msg"])
+
+    def test_protocols_that_the_sink_does_not_take(self):
+        for uri, code, text in (
+                (f"kafka://127.0.0.1:{self.closed}/t?protocol=csv", "ErrSinkUnknownProtocol", "csv"),
+                (f"kafka://127.0.0.1:{self.closed}/t?protocol=morse", "ErrSinkUnknownProtocol", "morse"),
+                ("file:///tmp/x?protocol=avro", "ErrStorageSinkInvalidConfig", "canal-json and csv"),
+                ("file:///tmp/x?protocol=open-protocol", "ErrStorageSinkInvalidConfig", "canal-json and csv"),
+                ("file:///tmp/x", "ErrSinkUnknownProtocol", ""),
+                ("blackhole://?protocol=morse", "ErrSinkUnknownProtocol", "morse"),
+        ):
+            with self.subTest(uri):
+                reply = self.server.api("POST", "/api/v1/changefeeds", {"changefeed_id": "bad", "sink_uri": uri})
+                self.assertEqual((reply.status, reply.code()), (500, f"CDC:{code}"), reply.text())
+                self.assertIn(text, reply.text())
 
 
 class Upstreams(Case):
