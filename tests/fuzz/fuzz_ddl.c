@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "capture-worker/source/mysql/ddl_token.h"
+#include "capture-worker/event/ddl_token.h"
 #include "capture-worker/source/mysql/schema_store.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -2,7 +2,7 @@
 #ifndef ML_WORKER_SOURCE_MYSQL_DDL_PX_H
 #define ML_WORKER_SOURCE_MYSQL_DDL_PX_H
 #include "capture-worker/source/mysql/ddl_class.h"
-#include "capture-worker/source/mysql/ddl_token.h"
+#include "capture-worker/event/ddl_token.h"
 
 struct ml_charconv;
 

@@ -1,6 +1,6 @@
 /* What statements are: class, action, tables, text; the whole corpus of the reference run, and those that broke others. */
 #include "capture-worker/source/mysql/ddl_class.h"
-#include "capture-worker/source/mysql/ddl_token.h"
+#include "capture-worker/event/ddl_token.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

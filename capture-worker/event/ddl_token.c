@@ -1,4 +1,4 @@
-#include "capture-worker/source/mysql/ddl_token.h"
+#include "capture-worker/event/ddl_token.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Tokens of SQL text: where they end, under every mode that moves an end. */
-#include "capture-worker/source/mysql/ddl_token.h"
+#include "capture-worker/event/ddl_token.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,8 +5,8 @@
  * content is tokens, quotes doubled or escaped, ANSI_QUOTES, NO_BACKSLASH_ESCAPES, and client charsets whose second byte may
  * be a backslash or a backquote.  Never fails: an unterminated quote or comment gives one ML_TK_BAD token up to the end.
  */
-#ifndef ML_WORKER_SOURCE_MYSQL_DDL_TOKEN_H
-#define ML_WORKER_SOURCE_MYSQL_DDL_TOKEN_H
+#ifndef ML_WORKER_EVENT_DDL_TOKEN_H
+#define ML_WORKER_EVENT_DDL_TOKEN_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
