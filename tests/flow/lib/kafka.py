@@ -11,15 +11,15 @@ _BROKER = parts.ROOT / "tests" / "flow" / "parts" / "kafka-broker"
 
 
 class Kafka:
-    """properties: of the broker, as "key=value" texts."""
+    """properties: of the broker, as "key=value" texts; address: where kcat asks, if that is another of its listeners."""
 
-    def __init__(self, *properties):
+    def __init__(self, *properties, address=None):
         subprocess.run([_BROKER, "jars"], check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         self.dir = parts.temp_dir("kafka")
         self.port = parts.free_port()
         self.controller_port = parts.free_port()
         self.properties = properties
-        self.address = f"127.0.0.1:{self.port}"
+        self.address = address or f"127.0.0.1:{self.port}"
         self.process = None
         self.start()
 
