@@ -21,7 +21,10 @@ enum type {
 	KEPTS,   /* the same, an array of them */
 };
 
-enum { STORED = 1 }; /* accepted and stored; this build has nothing that it could change */
+enum {
+	STORED = 1, /* accepted and stored; this build has nothing that it could change */
+	JUDGED = 2, /* by the sink that has it, and by no other (sinks.md 1.6); the range is for the documentation */
+};
 
 struct row {
 	const char *name; /* kebab-case path */
@@ -123,7 +126,7 @@ static const struct row rows[] = {
 	{ "sink.encoder-concurrency", INT, "32", FROM(0, ErrSinkInvalidConfig), STORED,
 		"Encoding threads; a changefeed has one." },
 	{ "sink.terminator", STR, "\\r\\n", ANY, 0, "End of a row in files." },
-	{ "sink.date-separator", STR, "day", 0, 0, "none|year|month|day", ML_ErrSinkInvalidConfig, 0,
+	{ "sink.date-separator", STR, "day", 0, 0, "none|year|month|day", ML_ErrSinkInvalidConfig, JUDGED,
 		"Folders by date." },
 	{ "sink.enable-partition-separator", BOOL, "true", ANY, STORED,
 		"Folders by partition, of partitioned TiDB tables." },
@@ -380,7 +383,7 @@ ml_replica_ranges(const struct ml_json *doc, const char *section, struct ml_err 
 
 		if (v == NULL)
 			continue;
-		if (is_list(rows[i].type))
+		if (is_list(rows[i].type) || rows[i].flags & JUDGED)
 			continue; /* rules of their own: their stages judge them */
 		if (range_of(&rows[i], v, err) < 0)
 			return -1;

@@ -18,6 +18,7 @@ class Create(Case):
         cls.db.run("CREATE DATABASE s", "CREATE TABLE s.t (id INT PRIMARY KEY, p INT, virt INT AS (id + 1) VIRTUAL, KEY plain (p))")
         cls.server = Millrace(cls.db)
         cls.closed = parts.free_port()
+        cls.out = parts.temp_dir("out")
 
     def refuse(self, status, code, text="", server=None, **body):
         """The create must be refused so; nothing may be left of it; and quickly."""
@@ -100,6 +101,19 @@ class Create(Case):
                     "sink_config": {"dispatchers": [{"matcher": ["s.*"], **rule}]}})
                 self.assertEqual((reply.status in (400, 500), reply.code()), (True, f"CDC:{code}"), reply.text())
                 self.assertIn(text, reply.json()["error_msg"])
+
+    def test_settings_of_files_are_for_files(self):
+        for setting, code, text in (({"date-separator": "week"}, "ErrSinkInvalidConfig", "CDC:ErrStorageSinkInvalidDateSeparator"),
+                                    ({"csv": {"quote": "ab"}}, "ErrSinkInvalidConfig", "quote"),
+                                    ({"csv": {"delimiter": "\""}}, "ErrSinkInvalidConfig", "common characters"),
+                                    ({"cloud-storage-config": {"worker-count": 0}}, "ErrStorageSinkInvalidConfig", "worker-count")):
+            with self.subTest(str(setting)):
+                reply = self.server.api("POST", "/api/v1/changefeeds", {"changefeed_id": "bad", "sink_config": setting,
+                                                                        "sink_uri": f"file://{self.out}?protocol=csv"})
+                self.assertEqual(reply.code(), f"CDC:{code}", reply.text())
+                self.assertIn(text, reply.text())
+                self.server.create("other", "blackhole://", sink_config=setting)
+                self.server.remove("other")
 
     def test_protocols_that_the_sink_does_not_take(self):
         for uri, code, text in (

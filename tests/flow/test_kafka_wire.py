@@ -111,6 +111,26 @@ class Wire(Case):
         self.assertEqual({e.data["id"] for e in self.rows("size")}, {"1", "2"})
         self.server.remove("size")
 
+    def test_a_topic_that_the_cluster_refuses(self):
+        """One broker cannot hold three replicas: told at create for the default topic, later for those of new tables."""
+        uri = f"kafka://{self.broker}/{{}}?protocol=canal-json&partition-num=1&replication-factor=3"
+        reply = self.server.api("POST", "/api/v1/changefeeds", {"changefeed_id": "three", "sink_uri": uri.format("three")})
+        self.assertEqual(reply.code(), "CDC:ErrKafkaCreateTopic", reply.text())
+        self.feed("three")
+        self.server.pause("three")
+        self.server.update("three", sink_uri=uri.format("three"),
+                           sink_config={"dispatchers": [{"matcher": ["three.u"], "topic": "three_{table}"}]})
+        self.server.resume("three")
+        self.db.run("CREATE TABLE three.u (id INT PRIMARY KEY, v INT)", "INSERT INTO three.u VALUES (1, 1)")
+        detail = self.server.wait_state("three", "error")
+        self.assertEqual(detail["error"]["code"], "CDC:ErrKafkaCreateTopic")
+        self.assertIn("three_u", detail["error"]["message"])
+        self.server.pause("three")
+        self.server.update("three", sink_uri=uri.format("three").replace("=3", "=1"))
+        self.server.resume("three")
+        self.server.wait_caught_up("three")
+        self.assertEqual([e.data["id"] for e in self.rows("three_u")], ["1"])
+
     def test_a_rename_goes_to_the_old_topic_and_watermarks_to_all(self):
         self.feed("ren", partitions=2, sink_config={"dispatchers": [{"matcher": ["ren.*"], "topic": "x_{schema}.{table}"}]})
         self.db.run("INSERT INTO ren.t VALUES (1, 'a')", "RENAME TABLE ren.t TO ren.u", "INSERT INTO ren.u VALUES (2, 'b')",
