@@ -11,6 +11,7 @@ struct ml_ddl {
 	int action;                       /* TiDB's action code, protocols.md 2.9 */
 	struct ml_text query;             /* text to send */
 	struct ml_text default_db;        /* database of names in it that have none; empty: db */
+	uint64_t time_us;                 /* what NOW() was in it, Unix time; 0 if unknown */
 	uint64_t sql_mode;                /* of the session, bits as MySQL and MariaDB share them; 0 if unknown */
 	struct ml_text db, table;         /* after the DDL; table empty for a database DDL */
 	struct ml_text pre_db, pre_table; /* before it (RENAME, EXCHANGE PARTITION); empty if the same */

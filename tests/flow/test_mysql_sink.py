@@ -4,7 +4,7 @@ import random
 import threading
 import time
 
-from lib import parts, same
+from lib import ddl_corpus, parts, same
 from lib.case import Case, arguments, main
 from lib.mariadb import MariaDB
 from lib.server import Millrace
@@ -172,6 +172,66 @@ class Order(Pair):
         self.run_writers("kill_", ARGS.seconds, kill)
         self.assertGreater(len(killed), 3)
         self.equal("kill", "kill_", timeout=120)
+
+
+class Ddl(Pair):
+    def walk(self, schema, pause=None):
+        with self.source.connect() as c:
+            c.run("SET NAMES utf8mb4", "SET sql_mode = ''")
+            for text in ddl_corpus.statements(schema):
+                c.query(text)
+                if pause is not None:
+                    time.sleep(pause)
+
+    def test_a_walk_through_all_kinds_of_ddl(self):
+        self.feed("walk", "walk*.*")
+        self.walk("walk")
+        self.equal("walk", "walk", "walk2", timeout=180)
+        self.assertNotIn("walk_gone", same.schemas(self.target))
+
+    def test_the_same_while_workers_are_killed(self):
+        self.feed("shot", "shot*.*")
+        over = threading.Event()
+        killed = []
+
+        def kill():
+            while not over.wait(random.uniform(0.3, 1.5)):
+                pid = self.server.worker("shot")
+                if pid:
+                    parts.kill(pid)
+                    killed.append(pid)
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            self.walk("shot", 0.05)
+        finally:
+            over.set()
+            killer.join()
+        self.assertGreater(len(killed), 3)
+        self.equal("shot", "shot", "shot2", timeout=90)
+
+    def test_a_statement_that_the_target_refuses_is_named_and_can_be_skipped(self):
+        self.feed("refused", "refused.*")
+        self.source.run("CREATE DATABASE refused", "CREATE TABLE refused.t (id INT PRIMARY KEY)")
+        self.server.wait_caught_up("refused")
+        self.target.run("DROP TABLE refused.t", "CREATE TABLE refused.t (id INT)")
+        self.source.run("ALTER TABLE refused.t DROP PRIMARY KEY, ADD COLUMN x INT, ADD PRIMARY KEY (id)")
+        self.server.wait_caught_up("refused")  # "cannot drop" counts as done
+        self.source.run("CREATE TABLE refused.like_x (id INT PRIMARY KEY)")
+        self.server.wait_caught_up("refused")
+        self.target.run("DROP TABLE refused.like_x")
+        self.source.run("ALTER TABLE refused.like_x ADD COLUMN y INT", "CREATE TABLE refused.later (id INT PRIMARY KEY)",
+                        "INSERT INTO refused.later VALUES (1)")
+        seen = self.server._wait("refused", lambda d: d.get("error") and "ErrExecDDLFailed" in d["error"]["code"], 60,
+                                 "the refusal is told")
+        text = seen["error"]["message"]
+        self.assertIn("ALTER TABLE refused.like_x ADD COLUMN y INT", text)
+        start_ts = int(text.partition("startTs: ")[2].partition(":")[0])
+        self.server.pause("refused")
+        self.server.update("refused", filter_rules=["refused.*"], ignore_txn_start_ts=[start_ts])
+        self.server.resume("refused")
+        self.server.wait_caught_up("refused")
+        self.assertEqual(self.target.query("SELECT id FROM refused.later"), [("1",)])
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "capture-worker/sink/mysql/ddl_doubt.h"
 #include "capture-worker/sink/mysql/literal.h"
 #include "capture-worker/sink/mysql/worker.h"
 #include "common/run/log.h"
@@ -22,7 +23,6 @@
 #define GRACE_MS 5000
 /* A DDL that takes longer is told of this often. */
 #define SLOW_MS 30000
-#define DONE_FILE "ddl.done"
 
 /* TiDB's action codes (protocols.md 2.9). */
 enum {
@@ -50,78 +50,13 @@ void
 sql_ddl_init(struct sql_ddl *d, const struct sql_target *t, const struct ml_sink_env *env)
 {
 	*d = (struct sql_ddl){ .target = t, .env = env, .seed = (uint32_t)ml_now_ms() };
+	sql_ddl_ts_init(&d->progress, env, t->params->ddl_ts && !t->params->dry_run);
 }
 
 void
 sql_ddl_fini(struct sql_ddl *d)
 {
 	*d = (struct sql_ddl){ 0 };
-}
-
-/* ---- what is done ---- */
-
-static void
-done_path(const struct sql_ddl *d, char *buf, size_t size, const char *tail)
-{
-	snprintf(buf, size, "%s/" DONE_FILE "%s", d->env->state_dir, tail);
-}
-
-/* An unreadable note is none: the DDL's own errors then tell, as without it. */
-static void
-load_done(struct sql_ddl *d)
-{
-	unsigned long long ts = 0;
-	unsigned nth = 0;
-	char path[1200];
-	FILE *f;
-
-	d->loaded = true;
-	if (d->env->state_dir == NULL)
-		return;
-	done_path(d, path, sizeof(path), "");
-	f = fopen(path, "re");
-	if (f == NULL)
-		return;
-	if (fscanf(f, "%llu %u", &ts, &nth) == 2) {
-		d->done_ts = ts;
-		d->done_nth = nth;
-	}
-	fclose(f);
-}
-
-static void
-save_done(struct sql_ddl *d)
-{
-	char path[1200], part[1200], text[64];
-	int fd, n;
-	bool ok;
-
-	d->done_ts = d->ts;
-	d->done_nth = d->nth;
-	if (d->env->state_dir == NULL)
-		return;
-	done_path(d, path, sizeof(path), "");
-	done_path(d, part, sizeof(part), ".part");
-	n = snprintf(text, sizeof(text), "%llu %u\n", (unsigned long long)d->ts, d->nth);
-	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	ok = fd >= 0 && write(fd, text, (size_t)n) == n && fsync(fd) == 0;
-	if (fd >= 0)
-		ok = close(fd) == 0 && ok;
-	if (!ok || rename(part, path) != 0)
-		ml_warn(d->env->object,
-			"cannot note that a DDL is done, it may be done again after a crash path=%s: %s", path,
-			strerror(errno));
-}
-
-/* Counts the DDL; true if it was done before the shard started anew. */
-static bool
-was_done(struct sql_ddl *d, const struct ml_ddl *ddl)
-{
-	if (!d->loaded)
-		load_done(d);
-	d->nth = ddl->commit_ts == d->ts ? d->nth + 1 : 0;
-	d->ts = ddl->commit_ts;
-	return d->ts == d->done_ts && d->nth <= d->done_nth;
 }
 
 /* ---- errors ---- */
@@ -287,7 +222,7 @@ run_slow(struct sql_ddl *d, struct sql_conn *c, const struct ml_buf *text, uint6
 		uint64_t now = ml_now_ms();
 
 		if (limit_ms > 0 && now - begin > limit_ms) {
-			sql_conn_close(c);
+			sql_conn_break(c);
 			return ML_ERR(err, ErrMySQLTxnError, CR_SERVER_LOST, c->target->addr,
 				"the statement took longer than its time limit", 0u);
 		}
@@ -327,29 +262,6 @@ use_db(struct sql_conn *c, const struct ml_ddl *ddl, struct ml_err *err)
 	return rc;
 }
 
-static int
-try_once(struct sql_ddl *d, const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err)
-{
-	const struct sql_params *p = d->target->params;
-	struct ml_buf mode = { 0 };
-	struct sql_conn c = { 0 };
-	char stamp[64];
-	int rc = -1;
-
-	if (sql_conn_open(&c, d->target, true, err) != 0)
-		return -1;
-	be_lenient(&c);
-	put_sql_mode(&mode, ddl->sql_mode, d->target->server);
-	/* What CURRENT_TIMESTAMP of a new column was upstream, the old rows get here too. */
-	snprintf(stamp, sizeof(stamp), "SET TIMESTAMP = %llu", (unsigned long long)(ml_ts_ms(ddl->commit_ts) / 1000));
-	if (use_db(&c, ddl, err) == 0 && run(&c, mode.data, err) == 0 && run(&c, stamp, err) == 0 &&
-		(!d->target->write_source || run(&c, "SET SESSION tidb_cdc_write_source = 1", err) == 0))
-		rc = run_slow(d, &c, text, has_limit(ddl->action) ? (uint64_t)p->write_timeout_ms + GRACE_MS : 0, err);
-	ml_buf_fini(&mode);
-	sql_conn_close(&c);
-	return rc;
-}
-
 static bool
 table_exists(struct sql_conn *c, struct ml_text db, struct ml_text table, struct ml_err *err)
 {
@@ -368,20 +280,115 @@ table_exists(struct sql_conn *c, struct ml_text db, struct ml_text table, struct
 
 /* A RENAME whose old table is gone and whose new one is there is done. */
 static bool
-rename_is_done(struct sql_ddl *d, const struct ml_ddl *ddl)
+rename_is_done(struct sql_conn *c, const struct ml_ddl *ddl)
 {
-	struct ml_err ignored = { 0 };
-	struct sql_conn c = { 0 };
-	bool done;
+	struct ml_err e = { 0 };
 
 	if (ddl->pre_table.len == 0 || (ddl->action != ACTION_RENAME_TABLE && ddl->action != ACTION_RENAME_TABLES))
 		return false;
-	if (sql_conn_open(&c, d->target, false, &ignored) != 0)
-		return false;
-	done = !table_exists(&c, ddl->pre_db.len > 0 ? ddl->pre_db : ddl->db, ddl->pre_table, &ignored) &&
-	       table_exists(&c, ddl->db, ddl->table, &ignored) && ignored.code == ML_OK;
+	return !table_exists(c, ddl->pre_db.len > 0 ? ddl->pre_db : ddl->db, ddl->pre_table, &e) &&
+	       table_exists(c, ddl->db, ddl->table, &e) && e.code == ML_OK;
+}
+
+/* What the session must be for the statement to mean what it meant upstream. */
+static int
+prepare(struct sql_ddl *d, struct sql_conn *c, const struct ml_ddl *ddl, struct ml_err *err)
+{
+	struct ml_buf mode = { 0 };
+	uint64_t us = ddl->time_us > 0 ? ddl->time_us : ml_ts_ms(ddl->commit_ts) * 1000;
+	char stamp[64];
+	int rc;
+
+	be_lenient(c);
+	put_sql_mode(&mode, ddl->sql_mode, d->target->server);
+	/* What CURRENT_TIMESTAMP of a new column was upstream, the old rows get here too. */
+	snprintf(stamp, sizeof(stamp), "SET TIMESTAMP = %llu.%06u", (unsigned long long)(us / 1000000),
+		(unsigned)(us % 1000000));
+	rc = use_db(c, ddl, err) != 0 || run(c, mode.data, err) != 0 || run(c, stamp, err) != 0 ||
+			     (d->target->write_source && run(c, "SET SESSION tidb_cdc_write_source = 1", err) != 0)
+		     ? -1
+		     : 0;
+	ml_buf_fini(&mode);
+	return rc;
+}
+
+static int
+execute(struct sql_ddl *d, struct sql_conn *c, const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err)
+{
+	uint64_t limit = has_limit(ddl->action) ? (uint64_t)d->target->params->write_timeout_ms + GRACE_MS : 0;
+
+	if (prepare(d, c, ddl, err) != 0)
+		return -1;
+	if (run_slow(d, c, text, limit, err) == 0)
+		return 0;
+	if (sql_is_lost(err->lib) ||
+		(!sql_ddl_is_done(err->lib) && (err->lib != ER_NO_SUCH_TABLE || !rename_is_done(c, ddl))))
+		return -1;
+	ml_info(d->env->object, "DDL was done already downstream error=%d query=%s", err->lib, text->data);
+	*err = (struct ml_err){ 0 };
+	return 0;
+}
+
+/* Nobody knows whether the DDL, begun before a crash, was done.  1: it was; 0: it was not; -1: error, or ask a person. */
+static int
+settle_doubt(
+	struct sql_ddl *d, struct sql_conn *c, const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err)
+{
+	uint64_t look;
+
+	if (sql_ddl_await(c, text, err) < 0 || sql_ddl_look(&look, c, ddl, err) != 0)
+		return -1;
+	if (look != 0 && d->progress.look != 0)
+		return look != d->progress.look;
+	if (!sql_ddl_swaps(ddl))
+		return 0;
+	return ML_ERR(err, ErrDDLStateNotFound, 0, text->data, (unsigned long long)ddl->start_ts,
+		d->env->spec->namespace_, d->env->spec->id);
+}
+
+/* What was begun over a connection that broke is in doubt like what was begun before a crash. */
+static int
+run_on(struct sql_ddl *d, struct sql_conn *c, const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err)
+{
+	uint64_t look;
+	int rc;
+
+	if (sql_ddl_ts_load(&d->progress, c, err) != 0)
+		return -1;
+	switch (sql_ddl_ts_past(&d->progress, d->ts, d->nth)) {
+	case SQL_DDL_FINISHED:
+		ml_info(d->env->object, "DDL was done before the last stop query=%s", text->data);
+		return 0;
+	case SQL_DDL_IN_DOUBT:
+		rc = settle_doubt(d, c, ddl, text, err);
+		if (rc < 0)
+			return -1;
+		if (rc > 0)
+			ml_info(d->env->object, "DDL that was cut off turns out to be done query=%s", text->data);
+		d->ran = d->ran || rc > 0;
+		break;
+	default:
+		if (d->progress.on && (sql_ddl_look(&look, c, ddl, err) != 0 ||
+					      sql_ddl_ts_note(&d->progress, c, d->ts, d->nth, false, look, err) != 0))
+			return -1;
+	}
+	if (!d->ran && execute(d, c, ddl, text, err) != 0)
+		return -1;
+	d->ran = true;
+	return sql_ddl_ts_note(&d->progress, c, d->ts, d->nth, true, 0, err);
+}
+
+static int
+try_once(struct sql_ddl *d, const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err)
+{
+	struct sql_conn c = { 0 };
+	int rc;
+
+	if (sql_conn_open(&c, d->target, true, err) != 0)
+		return -1;
+	rc = run_on(d, &c, ddl, text, err);
 	sql_conn_close(&c);
-	return done;
+	return rc;
 }
 
 /* The target will not take it, however often it is asked. */
@@ -402,13 +409,11 @@ static int
 run_with_tries(struct sql_ddl *d, const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err)
 {
 	for (uint32_t tries = 1;; tries++) {
+		*err = (struct ml_err){ 0 };
 		if (try_once(d, ddl, text, err) == 0)
 			return 0;
-		if (sql_ddl_is_done(err->lib) || (err->lib == ER_NO_SUCH_TABLE && rename_is_done(d, ddl))) {
-			ml_info(d->env->object, "DDL was done already downstream error=%d query=%s", err->lib,
-				text->data);
-			return 0;
-		}
+		if (err->code == ML_ErrDDLStateNotFound)
+			return -1;
 		if (err->code != ML_ErrMySQLConnectionError && !sql_ddl_may_retry(err->lib, err->text))
 			return refused(ddl, text, err);
 		if (tries >= MAX_TRIES)
@@ -430,15 +435,12 @@ sql_ddl_run(struct sql_ddl *d, const struct ml_ddl *ddl, struct ml_err *err)
 	uint64_t begin = ml_now_ms();
 	int rc;
 
-	if (was_done(d, ddl)) {
-		ml_info(d->env->object, "DDL was done before the last stop commit_ts=%llu",
-			(unsigned long long)ddl->commit_ts);
-		return 0;
-	}
+	d->nth = ddl->commit_ts == d->ts ? d->nth + 1 : 0;
+	d->ts = ddl->commit_ts;
+	d->ran = false;
 	sql_ddl_text(&text, ddl, d->target);
 	rc = d->target->params->dry_run ? 0 : run_with_tries(d, ddl, &text, err);
 	if (rc == 0) {
-		save_done(d);
 		ml_info(d->env->object, "DDL done downstream commit_ts=%llu ms=%llu query=%s",
 			(unsigned long long)ddl->commit_ts, (unsigned long long)(ml_now_ms() - begin), text.data);
 		if (d->warned)

@@ -3,23 +3,22 @@
  * the sink, over a connection that lives for one DDL.
  *
  * A DDL that was done already counts as done.  Most say so themselves (the table exists, the column is missing); for those that
- * would be done twice without a word (RENAME in a circle, EXCHANGE PARTITION) the last one done is noted in the shard's folder.
+ * would be done twice without a word (RENAME in a circle, EXCHANGE PARTITION) their progress is kept: ddl_ts.h.
  */
 #ifndef ML_WORKER_SINK_MYSQL_DDL_H
 #define ML_WORKER_SINK_MYSQL_DDL_H
 #include "capture-worker/event/ddl.h"
 #include "capture-worker/sink/mysql/conn.h"
+#include "capture-worker/sink/mysql/ddl_ts.h"
 #include "capture-worker/sink/sink.h"
 
 struct sql_ddl {
 	const struct sql_target *target;
 	const struct ml_sink_env *env;
-	bool loaded;
-	/* The last one that was done: several may share a commit_ts, and come in the same order again. */
-	ml_ts done_ts;
-	uint32_t done_nth;
+	struct sql_ddl_ts progress;
 	ml_ts ts; /* of the last one that came here, and which of its commit_ts it was */
 	uint32_t nth;
+	bool ran; /* it was done, only the note of it failed */
 	bool warned;
 	uint32_t seed;
 };
@@ -28,7 +27,8 @@ void sql_ddl_init(struct sql_ddl *d, const struct sql_target *t, const struct ml
 void sql_ddl_fini(struct sql_ddl *d);
 /*
  * Runs ddl and waits for it, without limit where the server has to rewrite a table.  -1: ErrExecDDLFailed (the target refuses
- * it; the text names the statement and how to go on), ErrReachMaxTry over ErrMySQLTxnError, ErrMySQLConnectionError.
+ * it; the text names the statement and how to go on), ErrDDLStateNotFound (an EXCHANGE PARTITION that nobody knows to be done or
+ * not), ErrReachMaxTry over ErrMySQLTxnError, ErrMySQLConnectionError.
  */
 int sql_ddl_run(struct sql_ddl *d, const struct ml_ddl *ddl, struct ml_err *err);
 

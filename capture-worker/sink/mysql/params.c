@@ -203,7 +203,6 @@ static int
 read_modes(struct sql_params *p, const struct ml_settings *st, const struct ml_sink_env *env, struct ml_err *err)
 {
 	const char *mode = NULL, *atomicity = ml_uri_get(st->uri, "transaction-atomicity"), *where = NULL;
-	bool ddl_ts;
 
 	if (ml_settings_str(st, "tidb-txn-mode", &mode, err) < 0)
 		return -1;
@@ -228,7 +227,7 @@ read_modes(struct sql_params *p, const struct ml_settings *st, const struct ml_s
 		if (ml_settings_top_bool(st, "safe-mode", &p->safe_mode, err) < 0)
 			return -1;
 	}
-	return ml_settings_bool(st, "enable-ddl-ts", &ddl_ts, err) < 0 ? -1 : 0;
+	return ml_settings_bool(st, "enable-ddl-ts", &p->ddl_ts, err) < 0 ? -1 : 0;
 }
 
 static int
@@ -285,6 +284,7 @@ sql_params_init(struct sql_params *p, const struct ml_sink_env *env, struct ml_e
 		.batch_dml = true,
 		.multi_stmt = true,
 		.cache_prep_stmts = true,
+		.ddl_ts = true,
 		.read_timeout_ms = TIMEOUT_MS,
 		.write_timeout_ms = TIMEOUT_MS,
 		.dial_timeout_ms = TIMEOUT_MS,

@@ -23,6 +23,7 @@ struct sql_params {
 	bool safe_mode;
 	bool batch_dml, multi_stmt, cache_prep_stmts;
 	bool has_vector_type;
+	bool ddl_ts;          /* enable-ddl-ts */
 	bool table_atomicity; /* transaction-atomicity=table */
 	bool dry_run;         /* SQL is made, not sent */
 	uint32_t dry_run_delay_ms;

@@ -134,6 +134,7 @@ struct ml_ddl_stmt {
 	struct ml_text dml_db, dml_table; /* target of DML, as far as found */
 	struct ml_text default_db;        /* of the event */
 	uint64_t sql_mode;
+	uint64_t time_us; /* what NOW() was; set by the reader of the log */
 	struct ml_ddl_item *items;
 	uint32_t n_items;
 	char shape[32]; /* first words, upper case, for "log once per shape" */

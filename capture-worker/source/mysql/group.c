@@ -262,6 +262,7 @@ on_query(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 	env.default_db = q.db.s;
 	env.default_db_len = q.db.len;
 	ml_ddl_classify(&env, q.sql.s, q.sql.len, &r->arena, &stmt);
+	stmt.time_us = (uint64_t)e->timestamp * 1000000 + q.micros;
 	if (stmt.class == ML_DDL_TXN && stmt.txn == ML_TXN_COMMIT)
 		return close_group(r, e, ML_GROUP_COMMIT, err);
 	if (stmt.class == ML_DDL_TXN && stmt.txn == ML_TXN_ROLLBACK)

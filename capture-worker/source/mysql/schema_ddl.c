@@ -36,6 +36,7 @@ send(struct apply *a, const struct ml_ddl_item *it, struct ml_schema *before, st
 		.query = it->query,
 		.default_db = a->stmt->default_db,
 		.sql_mode = a->stmt->sql_mode,
+		.time_us = a->stmt->time_us,
 		.db = it->db,
 		.table = it->table,
 		.pre_db = it->pre_db,

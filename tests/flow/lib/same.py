@@ -26,7 +26,7 @@ def columns(db, schema, table):
     """name, type text, nullable, default, extra"""
     literal = table.replace("'", "''")
     return db.query(
-        f"SELECT column_name, column_type, is_nullable, column_default, extra, data_type FROM "
+        f"SELECT column_name, column_type, is_nullable, NULLIF(column_default, 'NULL'), extra, data_type FROM "
         f"information_schema.columns WHERE table_schema = '{schema}' AND table_name = '{literal}' "
         f"ORDER BY ordinal_position")
 
