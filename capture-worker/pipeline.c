@@ -12,6 +12,7 @@
 #include "capture-worker/progress.h"
 #include "capture-worker/queue.h"
 #include "capture-worker/quota.h"
+#include "capture-worker/router/router.h"
 #include "capture-worker/shaper/shaper.h"
 #include "capture-worker/source/source.h"
 #include "common/run/log.h"
@@ -40,6 +41,7 @@ struct ml_pipeline {
 	const struct ml_source_ops *source_ops;
 	struct ml_source *source;
 	struct ml_shaper *shaper; /* NULL: the sink takes nothing */
+	struct ml_router *router; /* NULL: tables keep their names.  Used by the stage that shapes rows */
 	struct ml_dispatcher *dispatcher;
 	struct ml_encoder *encoder;
 	struct ml_sink *sink;
@@ -249,6 +251,17 @@ source_main(void *arg)
 
 /* ---- encode stage ---- */
 
+/* Gives b's DDL its names downstream, or takes it out of b. */
+static int
+route_ddl(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
+{
+	int rc = p->router != NULL ? ml_router_ddl(p->router, b, err) : 0;
+
+	if (rc > 0)
+		b->barrier = (struct ml_barrier){ 0 };
+	return rc;
+}
+
 /* Encodes b's DDL into b->msgs[0]; a protocol without a form for it leaves none. */
 static int
 encode_ddl(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
@@ -259,6 +272,9 @@ encode_ddl(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 
 	if (p->plan.sink->topics && ml_dispatcher_ddl(p->dispatcher, b->barrier.ddl, &topic, err) != 0)
 		return -1;
+	rc = route_ddl(p, b, err);
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
 	rc = p->encoder->ops->ddl(p->encoder, b->barrier.ddl, &b->arena, &m, err);
 	if (rc <= 0)
 		return rc;
@@ -275,11 +291,15 @@ encode_tables(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 	uint32_t n = b->n_pins;
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct ml_schema *s = b->pins[i];
+		struct ml_schema *s = b->pins[i], *to = s;
 		struct ml_topic *topic = NULL;
 
+		if (p->router != NULL && ml_router_listed(p->router, s, &to, err) != 0)
+			return -1;
+		if (!p->encoder->wants_tables)
+			continue;
 		if ((p->plan.sink->topics && ml_dispatcher_table(p->dispatcher, s, &topic, err) != 0) ||
-			p->encoder->ops->table(p->encoder, b, s, topic, err) != 0)
+			p->encoder->ops->table(p->encoder, b, to, topic, err) != 0)
 			return -1;
 	}
 	return 0;
@@ -303,6 +323,8 @@ encode_batch(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 		for (uint32_t i = 0; i < b->n_rows; i++)
 			if (ml_dispatcher_row(p->dispatcher, &b->rows[i], err) != 0)
 				return -1;
+	if (p->router != NULL && ml_router_rows(p->router, b, err) != 0)
+		return -1;
 	return p->encoder->ops->rows(p->encoder, b, err);
 }
 
@@ -429,12 +451,36 @@ run_ddl(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 	return 0;
 }
 
+/* Where nothing is encoded: what the encode stage would do to names and rows. */
+static int
+shape_batch(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
+{
+	struct ml_schema *to;
+	uint32_t n = b->n_pins;
+
+	if (p->encoder != NULL || p->shaper == NULL)
+		return 0;
+	if (p->router != NULL && b->barrier.kind == ML_BAR_TABLES)
+		for (uint32_t i = 0; i < n; i++)
+			if (ml_router_listed(p->router, b->pins[i], &to, err) != 0)
+				return -1;
+	if (b->barrier.kind == ML_BAR_DDL && route_ddl(p, b, err) < 0)
+		return -1;
+	if (ml_shaper_rows(p->shaper, b, err) != 0)
+		return -1;
+	return p->router != NULL ? ml_router_rows(p->router, b, err) : 0;
+}
+
 /* 1: the shard stops before all of it is taken. */
 static int
 take_batch(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 {
 	uint64_t seq = b->seq;
 
+	if (shape_batch(p, b, err) != 0) {
+		ml_batch_free(b);
+		return -1;
+	}
 	if (b->barrier.kind == ML_BAR_DDL) {
 		int rc = run_ddl(p, b, err);
 
@@ -448,11 +494,6 @@ take_batch(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 		ml_batch_free(b);
 		ml_progress_durable(p->progress, seq);
 		return 0;
-	}
-	/* Where nothing is encoded, rows go as they are. */
-	if (p->encoder == NULL && p->shaper != NULL && ml_shaper_rows(p->shaper, b, err) != 0) {
-		ml_batch_free(b);
-		return -1;
 	}
 	return p->plan.sink->write(p->sink, b, err);
 }
@@ -513,7 +554,9 @@ open_encoder(struct ml_pipeline *p, struct ml_err *err)
 	};
 
 	if (p->plan.sink->takes != ML_TAKES_NOTHING &&
-		ml_shaper_new(&p->shaper, p->env.spec, p->plan.sink->topics, err) != 0)
+		(ml_shaper_new(&p->shaper, p->env.spec, p->plan.sink->topics, err) != 0 ||
+			ml_router_new(&p->router, p->env.spec, p->filter, p->plan.sink->takes == ML_TAKES_ROWS,
+				p->env.object, err) != 0))
 		return -1;
 	if (p->plan.encoder == NULL)
 		return 0;
@@ -532,7 +575,7 @@ open_source(struct ml_pipeline *p, struct ml_err *err)
 		.object = p->env.object,
 		.filter = p->filter,
 		.want_values = p->plan.sink->takes != ML_TAKES_NOTHING || ml_event_filter_wants_rows(p->events),
-		.want_tables = p->encoder != NULL && p->encoder->wants_tables,
+		.want_tables = (p->encoder != NULL && p->encoder->wants_tables) || p->router != NULL,
 		.every_ddl = p->plan.sink->takes == ML_TAKES_ROWS,
 		.checkpoint_ts = p->env.checkpoint_ts,
 		.position = p->env.position,
@@ -713,6 +756,7 @@ ml_pipeline_free(struct ml_pipeline *p)
 		p->encoder->ops->close(p->encoder);
 	ml_dispatcher_free(p->dispatcher);
 	ml_shaper_free(p->shaper);
+	ml_router_free(p->router);
 	ml_filter_free(p->filter);
 	ml_event_filter_free(p->events);
 	ml_tz_free(p->tz);

@@ -8,6 +8,7 @@
 #include "capture-worker/filter/event.h"
 #include "capture-worker/plan.h"
 #include "capture-worker/progress.h"
+#include "capture-worker/router/router.h"
 #include "capture-worker/shaper/shaper.h"
 #include "capture-worker/source/source.h"
 #include "common/run/log.h"
@@ -133,12 +134,18 @@ check_tables(struct probe *p, struct ml_err *err)
 {
 	struct ml_dispatcher *d = NULL;
 	struct ml_shaper *shaper = NULL;
+	struct ml_router *router = NULL;
 	int rc = -1;
 
-	if (p->plan.sink->takes == ML_TAKES_NOTHING)
-		return 0;
-	if (ml_shaper_new(&shaper, p->spec, p->plan.sink->topics, err) != 0)
+	/* Even where nothing is written: the rule is wrong. */
+	if (ml_router_new(&router, p->spec, p->filter, p->plan.sink->takes == ML_TAKES_ROWS, p->object, err) != 0)
 		return -1;
+	if (p->plan.sink->takes == ML_TAKES_NOTHING) {
+		ml_router_free(router);
+		return 0;
+	}
+	if (ml_shaper_new(&shaper, p->spec, p->plan.sink->topics, err) != 0)
+		goto out;
 	if (p->plan.encoder != NULL &&
 		ml_dispatcher_new(&d, p->spec, p->plan.topic, p->plan.encoder->name, NULL, NULL, err) != 0)
 		goto out;
@@ -147,13 +154,17 @@ check_tables(struct probe *p, struct ml_err *err)
 
 		if (!ml_filter_table(p->filter, t->db.s, t->db.len, t->table.s, t->table.len))
 			continue;
-		if ((d != NULL && ml_dispatcher_check(d, t, err) != 0) || ml_shaper_check(shaper, t, err) != 0)
+		if (t->kind == ML_TABLE_SEQUENCE || !(p->spec->force_replicate || ml_schema_eligible(t)))
+			continue;
+		if ((d != NULL && ml_dispatcher_check(d, t, err) != 0) || ml_shaper_check(shaper, t, err) != 0 ||
+			(router != NULL && ml_router_check(router, t, err) != 0))
 			goto out;
 	}
 	rc = 0;
 out:
 	ml_dispatcher_free(d);
 	ml_shaper_free(shaper);
+	ml_router_free(router);
 	return rc;
 }
 

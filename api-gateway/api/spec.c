@@ -50,7 +50,8 @@ static const struct ml_json_field update_fields[] = {
 
 struct rule {
 	struct ml_json_strs matcher, columns;
-	const char *dispatcher, *partition, *topic, *index;
+	const char *dispatcher, *partition, *topic, *index, *target_schema, *target_table;
+	bool target_merge;
 };
 static const struct ml_json_field rule_fields[] = {
 	{ "matcher", ML_JK_STRS, offsetof(struct rule, matcher) },
@@ -59,6 +60,12 @@ static const struct ml_json_field rule_fields[] = {
 	{ "topic", ML_JK_STR, offsetof(struct rule, topic) },
 	{ "index", ML_JK_STR, offsetof(struct rule, index) },
 	{ "columns", ML_JK_STRS, offsetof(struct rule, columns) },
+	{ "target-schema", ML_JK_STR, offsetof(struct rule, target_schema) },
+	{ "target_schema", ML_JK_STR, offsetof(struct rule, target_schema) },
+	{ "target-table", ML_JK_STR, offsetof(struct rule, target_table) },
+	{ "target_table", ML_JK_STR, offsetof(struct rule, target_table) },
+	{ "target-merge", ML_JK_BOOL, offsetof(struct rule, target_merge) },
+	{ "target_merge", ML_JK_BOOL, offsetof(struct rule, target_merge) },
 };
 
 static void *
@@ -113,7 +120,12 @@ set_rules(Ml__ChangefeedSpec *spec, const struct ml_json *list, struct ml_arena 
 		return 0;
 	spec->dispatchers = must(calloc(list->n, sizeof(*spec->dispatchers)));
 	for (const struct ml_json *e = list->child; e != NULL; e = e->next, i++) {
-		struct rule r = { .dispatcher = "", .partition = "", .topic = "", .index = "" };
+		struct rule r = { .dispatcher = "",
+			.partition = "",
+			.topic = "",
+			.index = "",
+			.target_schema = "",
+			.target_table = "" };
 		Ml__DispatchRule *to = must(calloc(1, sizeof(*to)));
 
 		ml__dispatch_rule__init(to);
@@ -128,6 +140,9 @@ set_rules(Ml__ChangefeedSpec *spec, const struct ml_json *list, struct ml_arena 
 		set_str(&to->partition, r.partition[0] != '\0' ? r.partition : r.dispatcher);
 		set_str(&to->topic, r.topic);
 		set_str(&to->index, r.index);
+		set_str(&to->target_schema, r.target_schema);
+		set_str(&to->target_table, r.target_table);
+		to->target_merge = r.target_merge;
 	}
 	return 0;
 }

@@ -21,7 +21,7 @@ enum ml_barrier_kind {
 	ML_BAR_DDL,      /* ddl comes after the rows of this batch and before anything later; moves no checkpoint:
 				 * a RESOLVED barrier with its ts follows */
 	ML_BAR_TABLES,   /* no rows: the pins are definitions of tables that are followed as the source starts; come
-				 * before all else, several batches of them if there are many tables */
+				 * before all else, in the order of their versions, in several batches if they are many */
 };
 
 struct ml_barrier {

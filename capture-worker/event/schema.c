@@ -37,6 +37,8 @@ ml_schema_unref(struct ml_schema *s)
 		s->shape_free(s->shape);
 	if (s->events_free != NULL)
 		s->events_free(s->events);
+	if (s->target_free != NULL)
+		s->target_free(s->target);
 	ml_arena_fini(&s->arena);
 	free(s);
 }

@@ -129,6 +129,9 @@ struct ml_schema {
 	/* And for the event filter, in the stage that runs it. */
 	void *events;
 	void (*events_free)(void *);
+	/* And for the router: the definition under its name downstream. */
+	void *target;
+	void (*target_free)(void *);
 };
 
 /* An empty schema with one reference; fill it (names and arrays from its arena), then call ml_schema_finish. */

@@ -249,6 +249,8 @@ find_begin(struct ml_source *s, struct ml_place *place, ml_ts *last, struct ml_e
 struct announcement {
 	struct ml_source *s;
 	struct ml_batch *batch;
+	struct ml_schema **v;
+	size_t n, cap;
 };
 
 static void
@@ -267,15 +269,27 @@ announce_some(struct announcement *a)
 }
 
 static void
-announce_table(void *arg, struct ml_schema *schema)
+list_table(void *arg, struct ml_schema *schema)
 {
 	struct announcement *a = arg;
 
-	if (a->batch == NULL)
-		a->batch = ml_batch_new();
-	ml_batch_pin(a->batch, schema);
-	if (a->batch->n_pins == ANNOUNCE_TABLES)
-		announce_some(a);
+	if (a->n == a->cap) {
+		a->cap = a->cap > 0 ? a->cap * 2 : 64;
+		a->v = realloc(a->v, a->cap * sizeof(struct ml_schema *));
+		if (a->v == NULL)
+			abort();
+	}
+	a->v[a->n++] = schema;
+}
+
+static int
+by_version(const void *a, const void *b)
+{
+	const struct ml_schema *x = *(struct ml_schema *const *)a, *y = *(struct ml_schema *const *)b;
+
+	if (x->version != y->version)
+		return x->version < y->version ? -1 : 1;
+	return x->table_id < y->table_id ? -1 : x->table_id > y->table_id;
 }
 
 /* What is followed, before anything else. */
@@ -284,8 +298,18 @@ announce(struct ml_source *s)
 {
 	struct announcement a = { .s = s };
 
-	ml_schema_store_each(s->feed.store, announce_table, &a);
+	ml_schema_store_each(s->feed.store, list_table, &a);
+	if (a.n > 0)
+		qsort(a.v, a.n, sizeof(struct ml_schema *), by_version);
+	for (size_t i = 0; i < a.n; i++) {
+		if (a.batch == NULL)
+			a.batch = ml_batch_new();
+		ml_batch_pin(a.batch, a.v[i]);
+		if (a.batch->n_pins == ANNOUNCE_TABLES)
+			announce_some(&a);
+	}
 	announce_some(&a);
+	free(a.v);
 }
 
 static int
