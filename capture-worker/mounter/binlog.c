@@ -64,6 +64,16 @@ count_present(const struct ml_rowdec *dec, const uint8_t *bits)
 	return count;
 }
 
+/* Are all columns there that nothing else tells? */
+static bool
+complete(const struct ml_rowdec *dec, const uint8_t *bits)
+{
+	for (unsigned i = 0; i < dec->n_columns; i++)
+		if (!(bits[i / 8] >> (i % 8) & 1) && !dec->cols[i].derived)
+			return false;
+	return true;
+}
+
 /* The rows of a compressed event into r->plain. */
 static const char *
 unpack(struct ml_rows *r, const uint8_t *p, const uint8_t *end)
@@ -134,9 +144,9 @@ ml_rows_open(
 	r->full_before = r->n_present[BEFORE] == dec->n_columns;
 	r->full_after = r->n_present[AFTER] == dec->n_columns;
 	/* What an after image leaves out is in the before image. */
-	if (r->op != ML_OP_INSERT && !r->full_before)
+	if (r->op != ML_OP_INSERT && !r->full_before && !complete(dec, r->present[BEFORE]))
 		return partial(r, err, r->n_present[BEFORE]);
-	if (r->op == ML_OP_INSERT && !r->full_after)
+	if (r->op == ML_OP_INSERT && !r->full_after && !complete(dec, r->present[AFTER]))
 		return partial(r, err, r->n_present[AFTER]);
 	r->p = rd.p;
 	r->end = rd.end;
@@ -489,7 +499,9 @@ decode_image(const struct ml_rows *r, int image, const uint8_t *p, const uint8_t
 			json++;
 		}
 		if (!full && !(present[i / 8] >> (i % 8) & 1)) {
-			if (cd->out >= 0)
+			if (cd->out >= 0 && cd->derived)
+				datums[cd->out] = (struct ml_datum){ .kind = ML_D_ABSENT };
+			else if (cd->out >= 0)
 				datums[cd->out] = before[cd->out];
 			continue;
 		}

@@ -57,6 +57,7 @@ struct ml_coldec {
 	uint8_t op;   /* enum ml_cop */
 	uint8_t size; /* bytes of the value, or of its length */
 	uint8_t precision, scale;
+	bool derived;             /* a generated column: an image may lack it (MariaDB 11.8: UPDATE and DELETE) */
 	int16_t out;              /* index of the datum; -1: nobody wants it */
 	uint32_t width;           /* PADDED: bytes of the whole value */
 	struct ml_charconv *conv; /* shared by the columns of one charset; NULL: none needed */

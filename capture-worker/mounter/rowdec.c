@@ -231,6 +231,7 @@ plan(struct ml_rowdec *dec, const struct ml_tablemap *tm, const char *at, struct
 		if (!tm->has_signedness && col != NULL)
 			own.is_unsigned = (col->flags & ML_F_UNSIGNED) != 0;
 		bad = ml_coldec_plan(cd, &own, col);
+		cd->derived = col != NULL && (col->virtual_generated || (col->flags & ML_F_GENERATED) != 0);
 		if (bad == NULL && col != NULL && !tm->has_names)
 			bad = compare(tc, col);
 		if (bad == NULL && col != NULL)

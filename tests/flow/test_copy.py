@@ -142,7 +142,7 @@ class Definer(threading.Thread):
             self.error = error
 
     def run_all(self):
-        connection, lost, columns = None, False, 0
+        connection, lost, columns = None, False, 1
         with self.db.connect() as c:
             c.run("CREATE DATABASE corpus")
         while not self.end.is_set():
