@@ -61,10 +61,10 @@ privileges(struct ml_my_conn *c, struct ml_err *err)
 {
 	/* Any of the names gives the right; the first is the one to ask for. */
 	static const struct {
-		const char *maria, *other[3];
+		const char *maria, *mysql, *other[3];
 	} wanted[] = {
-		{ "REPLICATION SLAVE", { "REPLICATION REPLICA" } },
-		{ "BINLOG MONITOR", { "REPLICATION CLIENT", "SUPER" } },
+		{ "REPLICATION SLAVE", "REPLICATION SLAVE", { "REPLICATION REPLICA" } },
+		{ "BINLOG MONITOR", "REPLICATION CLIENT", { "REPLICATION CLIENT", "SUPER" } },
 	};
 	bool have[2] = { false, false };
 	MYSQL_RES *res;
@@ -81,9 +81,12 @@ privileges(struct ml_my_conn *c, struct ml_err *err)
 	}
 	mysql_free_result(res);
 	for (size_t i = 0; i < 2; i++)
-		if (!have[i])
-			return ML_ERR(err, ErrMySQLPrivilege, ER_SPECIFIC_ACCESS_DENIED_ERROR, c->user, wanted[i].maria,
-				c->addr, wanted[i].maria, c->user);
+		if (!have[i]) {
+			const char *name = c->flavor == ML_MARIADB ? wanted[i].maria : wanted[i].mysql;
+
+			return ML_ERR(err, ErrMySQLPrivilege, ER_SPECIFIC_ACCESS_DENIED_ERROR, c->user, name, c->addr,
+				name, c->user);
+		}
 	return 0;
 }
 
@@ -135,6 +138,13 @@ left_out(struct ml_my_conn *c, const struct ml_filter *filter, const char *only,
 	return rc;
 }
 
+const char *
+ml_check_status_sql(const struct ml_my_conn *c)
+{
+	/* The new name came with 8.2, the old one went with 8.4. */
+	return c->flavor == ML_MYSQL && c->version >= 80200 ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS";
+}
+
 static int
 status(struct ml_my_conn *c, const struct ml_filter *filter, struct ml_err *err)
 {
@@ -142,7 +152,7 @@ status(struct ml_my_conn *c, const struct ml_filter *filter, struct ml_err *err)
 	MYSQL_ROW row;
 	int rc;
 
-	if (ml_my_query(c, "SHOW MASTER STATUS", &res, err) < 0)
+	if (ml_my_query(c, ml_check_status_sql(c), &res, err) < 0)
 		return -1;
 	row = res != NULL ? mysql_fetch_row(res) : NULL;
 	if (row == NULL || mysql_num_fields(res) < 4)
@@ -164,10 +174,13 @@ replica(struct ml_my_conn *c, struct ml_err *err)
 
 	if (variable(c, "log_slave_updates", v, sizeof(v), err) < 0)
 		return -1;
+	/* MySQL's name of it since 8.0.26. */
+	if (v[0] == '\0' && variable(c, "log_replica_updates", v, sizeof(v), err) < 0)
+		return -1;
 	if (v[0] != '0')
 		return 0;
 	/* Without the right to ask it is taken for a primary, as most servers are. */
-	if (ml_my_query(c, "SHOW ALL SLAVES STATUS", &res, &e) < 0) {
+	if (ml_my_query(c, c->flavor == ML_MARIADB ? "SHOW ALL SLAVES STATUS" : "SHOW REPLICA STATUS", &res, &e) < 0) {
 		if (!ml_my_is_lost(e.lib))
 			return 0;
 		*err = e;
@@ -184,6 +197,15 @@ identify(struct ml_my_conn *c, struct ml_server *s, struct ml_err *err)
 	char domain[24], uid[64], lower[8];
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
 
+	if (c->flavor == ML_MYSQL) {
+		if (variable(c, "server_uuid", uid, sizeof(uid), err) < 0 ||
+			variable(c, "lower_case_table_names", lower, sizeof(lower), err) < 0)
+			return -1;
+		s->lower_case_table_names = (uint8_t)atoi(lower);
+		snprintf(s->identity, sizeof(s->identity), "%s", uid);
+		s->upstream_id = hash(h, uid) & INT64_MAX;
+		return 0;
+	}
 	if (variable(c, "gtid_domain_id", domain, sizeof(domain), err) < 0 ||
 		variable(c, "lower_case_table_names", lower, sizeof(lower), err) < 0 ||
 		variable(c, "server_uid", uid, sizeof(uid), err) < 0)
@@ -223,6 +245,16 @@ unwise(struct ml_my_conn *c, struct ml_server *s, ml_check_warn *warn, void *arg
 			c->addr, (unsigned long long)seconds);
 		warn(arg, &w);
 	}
+	if (c->flavor == ML_MYSQL) {
+		if (!s->gtids) {
+			ML_ERRF(&w, ErrMySQLGTIDGap, 0,
+				"gtid_mode is not ON on %s: another server cannot continue this changefeed, and a checkpoint beyond "
+				"4 GiB of a binary log cannot be resumed",
+				c->addr);
+			warn(arg, &w);
+		}
+		return 0; /* its dump threads know no smaller packets, and what is below is MariaDB's */
+	}
 	if (variable(c, "slave_max_allowed_packet", v, sizeof(v), err) < 0)
 		return -1;
 	if (v[0] != '\0' && strtoull(v, NULL, 10) < PACKET_MIN) {
@@ -259,13 +291,10 @@ ml_check_server(struct ml_my_conn *c, const struct ml_filter *filter, struct ml_
 	char v[64];
 
 	snprintf(s.version, sizeof(s.version), "%s", c->version_text);
-	if (c->flavor != ML_MARIADB)
+	if (c->version < (c->flavor == ML_MARIADB ? 100500u : 80001u))
 		return ML_ERRF(err, ErrUpstreamUnsupported, 0,
-			"upstream %s is MySQL %s; this build follows MariaDB 10.5 and later", c->addr, c->version_text);
-	if (c->version < 100500)
-		return ML_ERRF(err, ErrUpstreamUnsupported, 0,
-			"upstream %s is MariaDB %s; this build follows MariaDB 10.5 and later", c->addr,
-			c->version_text);
+			"upstream %s is %s %s; this build follows MariaDB 10.5 and later, MySQL 8.0.1 and later",
+			c->addr, c->flavor == ML_MARIADB ? "MariaDB" : "MySQL", c->version_text);
 	if (variable(c, "log_bin", v, sizeof(v), err) < 0)
 		return -1;
 	if (v[0] != '1')
@@ -283,6 +312,12 @@ ml_check_server(struct ml_my_conn *c, const struct ml_filter *filter, struct ml_
 	s.server_id = (uint32_t)strtoul(v, NULL, 10);
 	if (s.server_id == 0)
 		return ML_ERR(err, ErrMySQLServerID, 0, 0u, c->addr);
+	s.gtids = c->flavor == ML_MARIADB;
+	if (c->flavor == ML_MYSQL) {
+		if (variable(c, "gtid_mode", v, sizeof(v), err) < 0)
+			return -1;
+		s.gtids = strcasecmp(v, "ON") == 0;
+	}
 	if (privileges(c, err) < 0 || status(c, filter, err) < 0 || replica(c, err) < 0 || identify(c, &s, err) < 0 ||
 		unwise(c, &s, warn != NULL ? warn : no_warn, warn_arg, err) < 0)
 		return -1;

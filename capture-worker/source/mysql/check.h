@@ -14,11 +14,12 @@ struct ml_filter;
 struct ml_server {
 	enum ml_flavor flavor;
 	char version[64];
-	char identity[64];    /* of its history: MariaDB "server_id-domain_id" */
+	char identity[64];    /* of its history: MariaDB "server_id-domain_id", MySQL its UUID */
 	uint64_t upstream_id; /* number for the API: stable as long as the server is the same one */
 	uint32_t server_id;
 	uint8_t lower_case_table_names;
 	bool full_metadata;
+	bool gtids; /* every group has one: MariaDB; MySQL with gtid_mode=ON */
 };
 
 /* Told of each setting that is accepted but unwise. */
@@ -30,6 +31,8 @@ typedef void ml_check_warn(void *arg, const struct ml_err *w);
  */
 int ml_check_server(struct ml_my_conn *c, const struct ml_filter *filter, struct ml_server *out, ml_check_warn *warn,
 	void *warn_arg, struct ml_err *err);
+/* The statement that tells the end of the log, by the server's version. */
+const char *ml_check_status_sql(const struct ml_my_conn *c);
 /* True if a line of SHOW GRANTS gives the privilege (upper case) on *.*, also by ALL PRIVILEGES. */
 bool ml_grant_has(const char *line, const char *privilege);
 #endif

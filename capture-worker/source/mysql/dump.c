@@ -80,8 +80,16 @@ set_up(struct ml_dump *d, const struct ml_dump_start *start, struct ml_err *err)
 		ML_DUMP_HEARTBEAT_MS * 1000000ull, ML_DUMP_HEARTBEAT_MS * 1000000ull);
 	if (ml_my_query(&d->conn, sql, NULL, err) < 0)
 		return -1;
-	if (d->conn.flavor != ML_MARIADB)
-		return ML_ERR(err, ErrUpstreamUnsupported, 0, d->conn.addr, "it is not a MariaDB server");
+	if (d->conn.flavor == ML_MYSQL) {
+		/*
+		 * The server ends an older dump with the same UUID: one of ours that it has not noticed the end of.  So it follows
+		 * from the server_id, which is this reader's own.
+		 */
+		snprintf(sql, sizeof(sql),
+			"SET @slave_uuid = '4d696c6c-7261-4365-8000-0000%08x', @replica_uuid = @slave_uuid",
+			start->server_id);
+		return ml_my_query(&d->conn, sql, NULL, err);
+	}
 	if (ml_my_query(&d->conn, "SET @mariadb_slave_capability = 4", NULL, err) < 0)
 		return -1;
 	if (start->gtid != NULL) {
@@ -137,19 +145,51 @@ le(uint8_t **p, uint64_t v, unsigned n)
 		*(*p)++ = (uint8_t)v;
 }
 
+/* COM_BINLOG_DUMP_GTID. */
+static int
+command_by_gtid(struct ml_dump *d, const struct ml_dump_start *start, uint16_t flags, struct ml_err *err)
+{
+	uint8_t head[4 + 1 + 2 + 4 + 4 + 8 + 4], *p = head;
+	struct ml_buf set = { 0 };
+	int rc;
+
+	ml_gtid_set_encode(start->set, &set);
+	if (set.len > PACKET_MAX - sizeof(head)) {
+		ml_buf_fini(&set);
+		return ML_ERR(err, ErrMySQLQueryError, 0, d->conn.addr, "the GTID set is too large");
+	}
+	le(&p, sizeof(head) - 4 + set.len, 3);
+	*p++ = 0;
+	*p++ = 0x1E;
+	le(&p, flags, 2);
+	le(&p, start->server_id, 4);
+	le(&p, 0, 4); /* no file name: with one, the server would begin there and lose what is before */
+	le(&p, 4, 8);
+	le(&p, set.len, 4);
+	rc = send_all(d, head, sizeof(head), err);
+	if (rc == 0)
+		rc = send_all(d, (const uint8_t *)set.data, set.len, err);
+	ml_buf_fini(&set);
+	return rc;
+}
+
 static int
 command(struct ml_dump *d, const struct ml_dump_start *start, struct ml_err *err)
 {
 	uint8_t packet[4 + 11 + 512], *p = packet;
 	size_t file_len = strlen(start->file);
+	/* MySQL: heartbeats that can tell of places beyond 4 GiB; MariaDB gives the bit another meaning. */
+	uint16_t flags = (start->stop_at_end ? 1 : 0) | (d->conn.flavor == ML_MYSQL ? 2 : 0);
 
+	if (start->set != NULL)
+		return command_by_gtid(d, start, flags, err);
 	if (file_len > 511)
 		return ML_ERR(err, ErrMySQLQueryError, 0, d->conn.addr, "the log file's name is too long");
 	le(&p, 11 + file_len, 3);
 	*p++ = 0;    /* sequence number: each command starts anew */
 	*p++ = 0x12; /* COM_BINLOG_DUMP */
 	le(&p, start->gtid != NULL ? 4 : start->offset, 4);
-	le(&p, start->stop_at_end ? 1 : 0, 2);
+	le(&p, flags, 2);
 	le(&p, start->server_id, 4);
 	memcpy(p, start->file, file_len);
 	return send_all(d, packet, (size_t)(p - packet) + file_len, err);

@@ -14,17 +14,19 @@
 #include <stdint.h>
 
 #include "capture-worker/source/mysql/conn.h"
+#include "capture-worker/source/mysql/gtid_set.h"
 #include "common/base/err.h"
 
 /* The server tells us that it has nothing more, so often; also the tick of an idle stream (mysql-upstream.md 1.5, 6.4). */
 #define ML_DUMP_HEARTBEAT_MS 1000u
 
 struct ml_dump_start {
-	const char *file;   /* "" with gtid: the server finds it; without: the first file */
-	uint64_t offset;    /* >= 4; below 4 GiB without gtid */
-	const char *gtid;   /* MariaDB GTID list; NULL: start by file and offset */
-	bool stop_at_end;   /* end of stream instead of waiting for more */
-	uint32_t server_id; /* unique among the server's replicas */
+	const char *file;              /* "" with gtid: the server finds it; without: the first file */
+	uint64_t offset;               /* >= 4; below 4 GiB without gtid */
+	const char *gtid;              /* MariaDB GTID list; NULL: start by file and offset */
+	const struct ml_gtid_set *set; /* MySQL: what need not be sent any more; NULL: start by file and offset */
+	bool stop_at_end;              /* end of stream instead of waiting for more */
+	uint32_t server_id;            /* unique among the server's replicas */
 };
 
 struct ml_dump;

@@ -447,6 +447,8 @@ ml_xid_parse(struct ml_xid *x, const char *text, size_t len)
 	p += 3;
 	if (end - p > 7 && strncasecmp(p, "COMMIT ", 7) == 0)
 		p += 7;
+	else if (end - p > 6 && strncasecmp(p, "START ", 6) == 0)
+		p += 6;
 	else if (end - p > 9 && strncasecmp(p, "ROLLBACK ", 9) == 0)
 		p += 9;
 	else

@@ -12,6 +12,7 @@
 
 #include "capture-worker/event/schema.h"
 #include "capture-worker/source/mysql/gtid.h"
+#include "capture-worker/source/mysql/gtid_set.h"
 #include "common/base/buf.h"
 
 enum ml_ev_type {
@@ -111,9 +112,16 @@ enum {
 	ML_GTIDX_ROLLBACK_ALTER = 0x08,
 };
 struct ml_ev_gtid {
-	struct ml_gtid gtid;
-	uint8_t flags, flags_extra;
-	struct ml_xid xid; /* with ML_GTIDF_XA_PREPARE or _XA_COMPLETED */
+	struct ml_gtid gtid;        /* MariaDB */
+	uint8_t flags, flags_extra; /* MySQL: set while the group is read, as far as they mean something there */
+	struct ml_xid xid;          /* with ML_GTIDF_XA_PREPARE or _XA_COMPLETED */
+	/* MySQL (event_mysql.h): */
+	bool mysql;
+	bool anonymous; /* no GTID: gtid_mode is OFF */
+	uint8_t uuid[16];
+	char tag[ML_GTID_TAG_MAX + 1];
+	int64_t number;
+	uint64_t time_us; /* when it was committed first, Unix time; 0: not told */
 };
 int ml_ev_maria_gtid(struct ml_ev_gtid *g, const struct ml_ev *e);
 

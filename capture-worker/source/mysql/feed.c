@@ -151,7 +151,7 @@ ml_feed_hand_over(struct ml_feed *f, ml_ts ts)
 		return;
 	}
 	ml_buf_clear(&f->gtid);
-	ml_gtid_list_print(&place->gtids, &f->gtid);
+	ml_place_print_gtids(place, &f->gtid);
 	pos.flavor = (char *)(f->reader.flavor == ML_MARIADB ? "mariadb" : "mysql");
 	pos.server = (char *)f->server;
 	pos.file = (char *)place->file;
@@ -181,7 +181,8 @@ static int
 on_open(void *arg, const struct ml_ev_gtid *id, uint32_t timestamp, struct ml_err *err)
 {
 	struct ml_feed *f = arg;
-	uint64_t file = ml_binlog_number(f->reader.place.file), phys_us = (uint64_t)timestamp * 1000000, clamp;
+	uint64_t file = ml_binlog_number(f->reader.place.file), phys_us, clamp;
+	uint64_t own_ms, grain_ms = id->time_us != 0 ? 1 : 1000;
 	bool clamped;
 
 	if (f->cut_partly_out) {
@@ -192,6 +193,9 @@ on_open(void *arg, const struct ml_ev_gtid *id, uint32_t timestamp, struct ml_er
 			"re-create the changefeed",
 			ml_reader_at(&f->reader, at, sizeof(at)));
 	}
+	/* MySQL's log has the time to the microsecond, and a replica's that of the commit on its primary. */
+	phys_us = id->time_us != 0 ? id->time_us : (uint64_t)timestamp * 1000000;
+	own_ms = phys_us / 1000;
 	f->last_before = f->fold.last;
 	clamp = ml_journal_pass(f->journal, file, f->reader.place.offset, &f->fold.last);
 	if (clamp != 0) {
@@ -203,8 +207,8 @@ on_open(void *arg, const struct ml_ev_gtid *id, uint32_t timestamp, struct ml_er
 				       ml_ts_from_ms(phys_us / 1000), err) < 0)
 			return -1;
 	}
-	if (f->by_second && timestamp >= ml_ts_ms(f->discard_to) / 1000) {
-		/* Committed before or after start_ts within its second, nobody can tell: from here on all is delivered. */
+	if (f->by_second && own_ms / grain_ms >= ml_ts_ms(f->discard_to) / grain_ms) {
+		/* Committed before or after start_ts within its second (MySQL: millisecond), nobody can tell: from here on all is delivered. */
 		f->by_second = false;
 		if (f->fold.last < f->discard_to)
 			f->fold.last = f->last_before = f->discard_to;
@@ -255,6 +259,9 @@ on_close(void *arg, enum ml_group_end how, struct ml_err *err)
 	struct ml_feed *f = arg;
 	char at[400];
 
+	/* MySQL's XA COMMIT .. ONE PHASE: what looked like a prepare was the whole of it. */
+	if (how == ML_GROUP_COMMIT && f->preparing && ml_feed_one_phase(f, err) < 0)
+		return -1;
 	if (how == ML_GROUP_PREPARED && f->preparing && ml_xa_prepared(f->xa, err) < 0)
 		return -1;
 	/*

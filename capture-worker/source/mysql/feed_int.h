@@ -23,6 +23,9 @@ int ml_feed_cut(struct ml_feed *f, size_t held, const struct ml_feed_mark *mark)
 void ml_feed_decide(struct ml_feed *f);
 struct ml_feed_mark ml_feed_mark_now(const struct ml_feed *f);
 
+/* The open group was prepared and committed at once: its rows are taken now. */
+int ml_feed_one_phase(struct ml_feed *f, struct ml_err *err);
+
 int ml_feed_on_map(void *arg, const struct ml_ev *e, struct ml_err *err);
 int ml_feed_on_rows(void *arg, const struct ml_ev *e, struct ml_err *err);
 int ml_feed_on_statement(void *arg, const struct ml_ev_query *q, const struct ml_ddl_stmt *stmt, struct ml_err *err);

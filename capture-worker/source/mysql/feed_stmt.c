@@ -198,6 +198,20 @@ replayed(void *arg, const struct ml_ev *e, struct ml_err *err)
 	return e->type == ML_EV_TABLE_MAP ? ml_feed_on_map(arg, e, err) : ml_feed_on_rows(arg, e, err);
 }
 
+int
+ml_feed_one_phase(struct ml_feed *f, struct ml_err *err)
+{
+	struct ml_xid xid = f->reader.id.xid;
+
+	if (ml_xa_prepared(f->xa, err) < 0)
+		return -1;
+	f->preparing = false;
+	if (!f->skip && ml_xa_replay(f->xa, &xid, f->commit_ts, replayed, f, err) < 0)
+		return -1;
+	ml_xa_finish(f->xa, &xid, f->commit_ts);
+	return 0;
+}
+
 static int
 on_xa_end(struct ml_feed *f, const struct ml_ev_query *q, bool commit, struct ml_err *err)
 {
@@ -235,6 +249,11 @@ ml_feed_on_statement(void *arg, const struct ml_ev_query *q, const struct ml_ddl
 			return on_savepoint(f, q, false, err);
 		case ML_TXN_ROLLBACK_TO:
 			return on_savepoint(f, q, true, err);
+		case ML_TXN_XA_START: /* MySQL; MariaDB's GTID event says so before */
+			if ((f->reader.id.flags & ML_GTIDF_XA_PREPARE) == 0 || f->preparing)
+				return 0;
+			f->preparing = true;
+			return ml_xa_begin(f->xa, &f->reader.id.xid, err);
 		case ML_TXN_XA_COMMIT:
 		case ML_TXN_XA_ROLLBACK:
 			return on_xa_end(f, q, stmt->txn == ML_TXN_XA_COMMIT, err);

@@ -6,6 +6,8 @@
 #include <strings.h>
 
 #include "capture-worker/mounter/binlog.h"
+#include "capture-worker/source/mysql/event_mysql.h"
+#include "capture-worker/source/mysql/payload.h"
 
 #define HALF_4G (UINT64_C(1) << 31)
 #define STEP_4G (UINT64_C(1) << 32)
@@ -14,6 +16,7 @@ void
 ml_place_fini(struct ml_place *p)
 {
 	ml_gtid_list_fini(&p->gtids);
+	ml_gtid_set_fini(&p->set);
 	*p = (struct ml_place){ 0 };
 }
 
@@ -23,6 +26,22 @@ ml_place_copy(struct ml_place *to, const struct ml_place *from)
 	memcpy(to->file, from->file, sizeof(to->file));
 	to->offset = from->offset;
 	ml_gtid_list_copy(&to->gtids, &from->gtids);
+	ml_gtid_set_copy(&to->set, &from->set);
+}
+
+void
+ml_place_print_gtids(const struct ml_place *p, struct ml_buf *out)
+{
+	ml_gtid_list_print(&p->gtids, out);
+	ml_gtid_set_print(&p->set, out);
+}
+
+int
+ml_place_parse_gtids(struct ml_place *p, enum ml_flavor flavor, const char *text)
+{
+	p->gtids.n = 0;
+	ml_gtid_set_clear(&p->set);
+	return flavor == ML_MARIADB ? ml_gtid_list_parse(&p->gtids, text) : ml_gtid_set_parse(&p->set, text);
 }
 
 void
@@ -38,6 +57,8 @@ ml_reader_fini(struct ml_reader *r)
 	ml_place_fini(&r->place);
 	ml_arena_fini(&r->arena);
 	ml_buf_fini(&r->scratch);
+	ml_payload_free(r->payload);
+	r->payload = NULL;
 }
 
 void
@@ -46,6 +67,8 @@ ml_reader_start(struct ml_reader *r, const struct ml_place *place, unsigned crc_
 	ml_place_copy(&r->place, place);
 	r->open = false;
 	r->fresh = r->check_next = true;
+	r->by_gtid = r->heard_here = false;
+	r->outer = NULL;
 	r->pending_bytes = 0;
 	r->crc_len = crc_len;
 	r->ops->file(r->arg);
@@ -54,7 +77,16 @@ ml_reader_start(struct ml_reader *r, const struct ml_place *place, unsigned crc_
 const char *
 ml_reader_at(const struct ml_reader *r, char *buf, size_t size)
 {
-	if (r->open)
+	if (r->open && r->id.mysql) {
+		char uuid[37];
+
+		ml_uuid_print(r->id.uuid, uuid);
+		if (r->id.anonymous)
+			snprintf(buf, size, "%s:%" PRIu64, r->place.file, r->place.offset);
+		else
+			snprintf(buf, size, "%s:%" PRIu64 " (GTID %s%s%s:%" PRId64 ")", r->place.file, r->place.offset,
+				uuid, r->id.tag[0] != '\0' ? ":" : "", r->id.tag, r->id.number);
+	} else if (r->open)
 		snprintf(buf, size, "%s:%" PRIu64 " (GTID %" PRIu32 "-%" PRIu32 "-%" PRIu64 ")", r->place.file,
 			r->place.offset, r->id.gtid.domain, r->id.gtid.server, r->id.gtid.seq);
 	else
@@ -140,9 +172,13 @@ discard(struct ml_reader *r)
 static int
 close_group(struct ml_reader *r, const struct ml_ev *e, enum ml_group_end how, struct ml_err *err)
 {
-	advance(r, e->next_pos);
-	ml_gtid_list_set(&r->place.gtids, &r->id.gtid);
-	r->open = false;
+	/* Places inside a compressed transaction are none of the file's. */
+	advance(r, (r->outer != NULL ? r->outer : e)->next_pos);
+	if (!r->id.mysql)
+		ml_gtid_list_set(&r->place.gtids, &r->id.gtid);
+	else if (!r->id.anonymous)
+		ml_gtid_set_add(&r->place.set, r->id.uuid, r->id.tag, r->id.number, r->id.number + 1);
+	r->open = r->heard_here = false;
 	return r->ops->close(r->arg, how, err);
 }
 
@@ -163,7 +199,7 @@ on_rotate(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 		r->fresh = false;
 		return 0;
 	}
-	r->fresh = false;
+	r->fresh = r->heard_here = false;
 	discard(r);
 	memcpy(r->place.file, ro.file, sizeof(r->place.file));
 	r->place.offset = ro.pos;
@@ -221,6 +257,32 @@ on_gtid(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 }
 
 static int
+on_mysql_gtid(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
+{
+	struct ml_ev_gtid *id = &r->id;
+
+	discard(r);
+	if (ml_ev_mysql_gtid(id, e) < 0)
+		return corrupt(r, e, err);
+	r->open = true;
+	r->begun = false;
+	if (r->check_next && !id->anonymous && ml_gtid_set_has(&r->place.set, id->uuid, id->tag, id->number)) {
+		char at[400];
+
+		r->open = false;
+		ml_uuid_print(id->uuid, at);
+		return ML_ERRF(err, ErrMySQLGTIDDiverged, 0,
+			"the log of %s goes on at %s:%" PRIu64 " with GTID %s:%" PRId64
+			", which this changefeed has delivered "
+			"already; its history was replaced (RESET MASTER, a restored backup, or a wrong server); re-create the "
+			"changefeed",
+			r->addr, r->place.file, r->place.offset, at, id->number);
+	}
+	r->check_next = false;
+	return r->ops->open(r->arg, id, e->timestamp, err);
+}
+
+static int
 inside_group(struct ml_reader *r, struct ml_err *err)
 {
 	char at[400];
@@ -234,6 +296,23 @@ text_is(const struct ml_text *t, const char *word)
 	return t->len == strlen(word) && strncasecmp(t->s, word, t->len) == 0;
 }
 
+static void
+cut_start_transaction(struct ml_text *sql)
+{
+	static const char words[] = "START TRANSACTION";
+	const uint32_t n = sizeof(words) - 1;
+	uint32_t len = sql->len;
+
+	while (len > 0 && (sql->s[len - 1] == ' ' || sql->s[len - 1] == '\n'))
+		len--;
+	if (len < n || strncasecmp(sql->s + len - n, words, n) != 0)
+		return;
+	len -= n;
+	while (len > 0 && sql->s[len - 1] == ' ')
+		len--;
+	sql->len = len;
+}
+
 static int
 on_query(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 {
@@ -241,7 +320,6 @@ on_query(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 	struct ml_ddl_env env = { .mariadb = r->flavor == ML_MARIADB,
 		.lower_case_table_names = r->lower_case_table_names };
 	struct ml_ddl_stmt stmt;
-	bool standalone = (r->id.flags & ML_GTIDF_STANDALONE) != 0;
 
 	if (ml_ev_query(&q, e, &r->scratch) < 0)
 		return corrupt(r, e, err);
@@ -254,6 +332,13 @@ on_query(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 		return close_group(r, e, ML_GROUP_COMMIT, err);
 	if (text_is(&q.sql, "ROLLBACK"))
 		return close_group(r, e, ML_GROUP_ROLLBACK, err);
+	if (r->id.mysql && text_is(&q.sql, "BEGIN")) {
+		r->begun = true;
+		return 0;
+	}
+	/* CREATE TABLE .. SELECT as one group: the words that hold it open are the server's own (mysql-upstream.md 7.5). */
+	if (r->id.mysql && r->begun)
+		cut_start_transaction(&q.sql);
 	ml_arena_reset(&r->arena);
 	env.sql_mode = q.sql_mode;
 	env.client_collation = q.client_charset;
@@ -267,9 +352,19 @@ on_query(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 		return close_group(r, e, ML_GROUP_COMMIT, err);
 	if (stmt.class == ML_DDL_TXN && stmt.txn == ML_TXN_ROLLBACK)
 		return close_group(r, e, ML_GROUP_ROLLBACK, err);
+	if (r->id.mysql && !r->begun) {
+		if (stmt.class == ML_DDL_TXN && stmt.txn == ML_TXN_XA_START) {
+			r->begun = true;
+			r->id.flags |= ML_GTIDF_XA_PREPARE;
+			if (ml_xid_parse(&r->id.xid, q.sql.s, q.sql.len) < 0)
+				return corrupt(r, e, err);
+		} else {
+			r->id.flags |= ML_GTIDF_STANDALONE;
+		}
+	}
 	if (r->ops->statement(r->arg, &q, &stmt, err) < 0)
 		return -1;
-	return standalone ? close_group(r, e, ML_GROUP_STATEMENT, err) : 0;
+	return (r->id.flags & ML_GTIDF_STANDALONE) != 0 ? close_group(r, e, ML_GROUP_STATEMENT, err) : 0;
 }
 
 static int
@@ -287,15 +382,26 @@ static int
 on_heartbeat(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 {
 	char file[256];
+	uint64_t pos = 0, before = r->place.offset;
 
-	if (ml_ev_heartbeat(file, e) < 0)
+	if ((e->type == ML_EV_HEARTBEAT ? ml_ev_heartbeat(file, e) : ml_ev_heartbeat_v2(file, &pos, e)) < 0)
 		return corrupt(r, e, err);
 	/* Inside a group it says only that the server is slow; of another file it is about a place we have not been told of. */
 	if (r->open || strcmp(file, r->place.file) != 0)
 		return 0;
 	r->pending_bytes = 0;
-	if (e->next_pos >= (uint32_t)r->place.offset)
+	if (e->type == ML_EV_HEARTBEAT && e->next_pos >= (uint32_t)r->place.offset)
 		advance(r, e->next_pos);
+	else if (pos > r->place.offset)
+		r->place.offset = pos;
+	/*
+	 * MySQL also sends one where it passes over groups that a reader by GTID has: only a second one for the same place proves
+	 * that there is nothing behind it.
+	 */
+	if (r->by_gtid && (!r->heard_here || r->place.offset != before)) {
+		r->heard_here = true;
+		return 0;
+	}
 	return r->ops->head(r->arg, err);
 }
 
@@ -320,6 +426,56 @@ on_gtid_list(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 }
 
 static int
+on_previous_gtids(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
+{
+	/* As with MariaDB's list: what is known is as rich or richer. */
+	if (r->place.set.n > 0)
+		return 0;
+	if (ml_gtid_set_decode(&r->place.set, e->body, e->body_len) < 0) {
+		ml_gtid_set_clear(&r->place.set);
+		return corrupt(r, e, err);
+	}
+	return 0;
+}
+
+static int dispatch(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err);
+
+/* The events of a compressed transaction, as if they stood in the log. */
+static int
+on_payload(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
+{
+	const uint8_t *p;
+	struct ml_ev inner;
+	size_t len;
+	int rc;
+
+	if (!r->open)
+		return inside_group(r, err);
+	if (r->outer != NULL)
+		return corrupt(r, e, err);
+	if (r->payload == NULL)
+		r->payload = ml_payload_new();
+	if (ml_payload_open(r->payload, e->body, e->body_len) < 0)
+		return corrupt(r, e, err);
+	r->outer = e;
+	while ((rc = ml_payload_next(r->payload, &p, &len)) > 0) {
+		/* The group ends with its last event, and nothing but a group's events is ever in here. */
+		if (!r->open || ml_ev_split(&inner, p, len, 0) < 0 || inner.type == ML_EV_FORMAT ||
+			inner.type == ML_EV_ROTATE || inner.type == ML_EV_GTID || inner.type == ML_EV_ANONYMOUS_GTID ||
+			inner.type == ML_EV_GTID_TAGGED || inner.type == ML_EV_TRANSACTION_PAYLOAD) {
+			rc = -1;
+			break;
+		}
+		if (dispatch(r, &inner, err) < 0) {
+			r->outer = NULL;
+			return -1;
+		}
+	}
+	r->outer = NULL;
+	return rc < 0 || r->open ? corrupt(r, e, err) : 0;
+}
+
+static int
 unknown(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 {
 	char at[400];
@@ -341,6 +497,14 @@ dispatch(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 		return r->open ? r->ops->map(r->arg, e, err) : inside_group(r, err);
 	case ML_EV_MARIA_GTID:
 		return on_gtid(r, e, err);
+	case ML_EV_GTID:
+	case ML_EV_ANONYMOUS_GTID:
+	case ML_EV_GTID_TAGGED:
+		return on_mysql_gtid(r, e, err);
+	case ML_EV_TRANSACTION_PAYLOAD:
+		return on_payload(r, e, err);
+	case ML_EV_PREVIOUS_GTIDS:
+		return on_previous_gtids(r, e, err);
 	case ML_EV_XID:
 		return r->open ? close_group(r, e, ML_GROUP_COMMIT, err) : inside_group(r, err);
 	case ML_EV_QUERY:
@@ -359,6 +523,7 @@ dispatch(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 	case ML_EV_MARIA_GTID_LIST:
 		return on_gtid_list(r, e, err);
 	case ML_EV_HEARTBEAT:
+	case ML_EV_HEARTBEAT_V2:
 		return on_heartbeat(r, e, err);
 	case ML_EV_INCIDENT:
 		return on_incident(r, e, err);
@@ -373,6 +538,8 @@ dispatch(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 	case ML_EV_USER_VAR:
 	case ML_EV_IGNORABLE:
 	case ML_EV_ROWS_QUERY:
+	case ML_EV_TRANSACTION_CONTEXT: /* of group replication, beside the group's own events */
+	case ML_EV_VIEW_CHANGE:
 	case ML_EV_MARIA_ANNOTATE:
 	case ML_EV_MARIA_CHECKPOINT:
 	case ML_EV_MARIA_START_ENCRYPTION:
@@ -401,7 +568,8 @@ ml_reader_feed(struct ml_reader *r, const uint8_t *p, size_t len, struct ml_err 
 	else if (r->open)
 		r->pending_bytes += len;
 	rc = dispatch(r, &e, err);
-	if (rc == 0 && !r->open && e.type != ML_EV_HEARTBEAT && e.type != ML_EV_ROTATE) {
+	if (rc == 0 && !r->open && e.type != ML_EV_HEARTBEAT && e.type != ML_EV_HEARTBEAT_V2 &&
+		e.type != ML_EV_ROTATE) {
 		/* Events between groups: the boundary moves along, also to the true resume place of a start by GTID. */
 		advance(r, e.next_pos);
 	}

@@ -3,6 +3,7 @@
  * (mysql-upstream.md 3.1-3.8, 3.14, 5.4).
  *
  *   IDLE --GTID--> OPEN --XID, COMMIT, ROLLBACK, XA_PREPARE, statement of a standalone group--> IDLE
+ *                   |      (MySQL: of one without BEGIN)
  *                   +-- another GTID, another file, a restart of the server: the group was cut off, discard --> IDLE or OPEN
  *
  * Places are known between groups only: inside, MariaDB 11.4+ writes no positions, and a log must be resumed between groups.
@@ -27,9 +28,19 @@ struct ml_place {
 	char file[256];
 	uint64_t offset;
 	struct ml_gtid_list gtids; /* MariaDB: last group of each domain before it */
+	struct ml_gtid_set set;    /* MySQL: all groups before it */
 };
 void ml_place_fini(struct ml_place *p);
 void ml_place_copy(struct ml_place *to, const struct ml_place *from);
+/* The GTIDs as text, appended to out; nothing if there are none. */
+void ml_place_print_gtids(const struct ml_place *p, struct ml_buf *out);
+/* Sets the GTIDs from such a text.  -1 if it is none of that flavour. */
+int ml_place_parse_gtids(struct ml_place *p, enum ml_flavor flavor, const char *text);
+static inline bool
+ml_place_has_gtids(const struct ml_place *p)
+{
+	return p->gtids.n > 0 || p->set.n > 0;
+}
 
 enum ml_group_end {
 	ML_GROUP_COMMIT,
@@ -61,14 +72,19 @@ struct ml_reader {
 
 	struct ml_place place; /* last boundary */
 	bool open;
-	bool fresh;                  /* the stream has not said yet where it begins */
-	bool check_next;             /* the next group is the first one behind a given place */
+	bool fresh;      /* the stream has not said yet where it begins */
+	bool check_next; /* the next group is the first one behind a given place */
+	bool begun;      /* MySQL: BEGIN or XA START has come, so that a statement does not end the group */
+	bool by_gtid;    /* MySQL: the stream began by GTID, see on_heartbeat; set by the owner after ml_reader_start */
+	bool heard_here; /* ... and a heartbeat told of this place already */
 	struct ml_ev_gtid id;        /* of the open group */
 	uint64_t pending_bytes;      /* of events since the place */
 	unsigned crc_len;            /* 4 if events carry a checksum */
 	char server_version[51];     /* of the file's writer */
 	uint32_t created;            /* header time of the file's FORMAT_DESCRIPTION */
 	const struct ml_ev *current; /* being fed; NULL in between */
+	const struct ml_ev *outer;   /* TRANSACTION_PAYLOAD whose content is being fed; else NULL */
+	struct ml_payload *payload;  /* NULL until the first one */
 	struct ml_arena arena;       /* of one statement */
 	struct ml_buf scratch;
 };

@@ -15,6 +15,7 @@
 #include "capture-worker/source/mysql/check.h"
 #include "capture-worker/source/mysql/dump.h"
 #include "capture-worker/source/mysql/feed.h"
+#include "capture-worker/source/mysql/history.h"
 #include "capture-worker/source/mysql/mysql_int.h"
 #include "capture-worker/source/mysql/start.h"
 #include "capture-worker/source/mysql/trouble.h"
@@ -200,9 +201,9 @@ chores(struct ml_source *s)
 /* ---- begin ---- */
 
 static int
-place_of(struct ml_place *p, const Ml__Position *pos, struct ml_err *err)
+place_of(struct ml_place *p, enum ml_flavor flavor, const Ml__Position *pos, struct ml_err *err)
 {
-	if (strlen(pos->file) >= sizeof(p->file) || pos->offset < 4 || ml_gtid_list_parse(&p->gtids, pos->gtid) < 0)
+	if (strlen(pos->file) >= sizeof(p->file) || pos->offset < 4 || ml_place_parse_gtids(p, flavor, pos->gtid) < 0)
 		return ML_ERRF(err, ErrMySQLPositionInsideGroup, 0,
 			"the stored position %s:%llu %s is damaged; use a new start-ts", pos->file,
 			(unsigned long long)pos->offset, pos->gtid);
@@ -220,13 +221,17 @@ find_begin(struct ml_source *s, struct ml_place *place, ml_ts *last, struct ml_e
 
 	s->feed.discard_to = env->checkpoint_ts;
 	if (pos != NULL && pos->file != NULL && *pos->file != '\0') {
-		if (place_of(place, pos, err) < 0)
+		const char *flavor = s->server.flavor == ML_MARIADB ? "mariadb" : "mysql";
+
+		if (strcmp(pos->flavor, flavor) != 0)
+			return ML_ERR(err, ErrMySQLGTIDDiverged, 0, pos->gtid, s->control.addr, flavor);
+		if (place_of(place, s->server.flavor, pos, err) < 0)
 			return -1;
 		*last = pos->last_ts;
 		if (strcmp(pos->server, s->server.identity) == 0)
 			return 0;
 		/* Another server: its GTIDs must hold ours.  Order may differ there, so nothing may be dropped by ts. */
-		if (place->gtids.n == 0)
+		if (!ml_place_has_gtids(place))
 			return ML_ERR(err, ErrMySQLGTIDDiverged, 0, pos->file, s->control.addr, s->server.identity);
 		ml_warn(env->object, "the upstream is another server: resuming by GTID old=%s new=%s gtid=%s",
 			pos->server, s->server.identity, pos->gtid);
@@ -396,30 +401,6 @@ unbegin(struct ml_source *s)
 
 /* ---- stream ---- */
 
-/* The server's state must not lie behind ours: RESET MASTER, a restored backup, a wrong server. */
-static int
-check_history(struct ml_source *s, struct ml_err *err)
-{
-	const struct ml_gtid_list *ours = &s->feed.good.gtids;
-	struct ml_gtid_list now = { 0 };
-	char at[300];
-	int rc = ml_start_gtids(&s->control, &now, err);
-
-	for (size_t i = 0; i < ours->n && rc == 0; i++) {
-		const struct ml_gtid *g = &ours->v[i];
-		size_t k;
-
-		for (k = 0; k < now.n && now.v[k].domain != g->domain; k++)
-			;
-		if (k == now.n || now.v[k].seq < g->seq) {
-			snprintf(at, sizeof(at), "GTID %u-%u-%llu", g->domain, g->server, (unsigned long long)g->seq);
-			rc = ML_ERR(err, ErrMySQLGTIDDiverged, 0, at, s->control.addr, s->server.identity);
-		}
-	}
-	ml_gtid_list_fini(&now);
-	return rc;
-}
-
 static int
 open_dump(struct ml_source *s, struct ml_dump **out, struct ml_err *err)
 {
@@ -431,6 +412,7 @@ open_dump(struct ml_source *s, struct ml_dump **out, struct ml_err *err)
 	};
 	char checksum[16] = "";
 	struct ml_server server;
+	bool by_gtid;
 
 	if (control(s, err) < 0)
 		return -1;
@@ -453,16 +435,19 @@ open_dump(struct ml_source *s, struct ml_dump **out, struct ml_err *err)
 			return ML_ERR(err, ErrMySQLServerID, 0, start.server_id, s->control.addr);
 		start.server_id = ml_my_server_id(s->env, "dump", ++s->clashes);
 	}
-	if (check_history(s, err) < 0 ||
-		ml_my_scalar_opt(&s->control, "SELECT @@global.binlog_checksum", checksum, sizeof(checksum), err) < 0)
-		return -1;
 	/*
 	 * On the server where the place was taken, file and offset are exact and cost nothing; a GTID makes the server search.
 	 * The command carries 32 bits of the offset.
 	 */
-	if ((s->by_gtid && !s->feed.good_read) || p->offset > UINT32_MAX) {
-		if (p->gtids.n == 0)
-			return ML_ERR(err, ErrMySQLPositionOver4G, 0, p->file);
+	by_gtid = (s->by_gtid && !s->feed.good_read) || p->offset > UINT32_MAX;
+	if (by_gtid && (!ml_place_has_gtids(p) || !s->server.gtids))
+		return ML_ERR(err, ErrMySQLPositionOver4G, 0, p->file);
+	if (ml_history_check(&s->control, &s->server, p, by_gtid, s->wake_fd, err) < 0 ||
+		ml_my_scalar_opt(&s->control, "SELECT @@global.binlog_checksum", checksum, sizeof(checksum), err) < 0)
+		return -1;
+	if (by_gtid && s->server.flavor == ML_MYSQL) {
+		start.set = &p->set;
+	} else if (by_gtid) {
 		ml_buf_clear(&s->feed.gtid);
 		ml_gtid_list_print(&p->gtids, &s->feed.gtid);
 		start.gtid = s->feed.gtid.data;
@@ -471,6 +456,7 @@ open_dump(struct ml_source *s, struct ml_dump **out, struct ml_err *err)
 	if (ml_dump_open(out, s->target, &start, s->wake_fd, err) < 0)
 		return -1;
 	ml_feed_rewind(&s->feed, strcmp(checksum, "CRC32") == 0 ? 4 : 0);
+	s->feed.reader.by_gtid = start.set != NULL;
 	return 0;
 }
 

@@ -40,7 +40,7 @@ set_position(
 {
 	struct ml_buf gtid = { 0 };
 
-	ml_gtid_list_print(&place->gtids, &gtid);
+	ml_place_print_gtids(place, &gtid);
 	ml__position__init(&f->position);
 	f->position.flavor = copy(s->flavor == ML_MARIADB ? "mariadb" : "mysql");
 	f->position.server = copy(s->identity);
@@ -78,6 +78,7 @@ start(const struct ml_source_env *env, struct ml_my_conn *c, const struct ml_my_
 	}
 	if (start_ts != 0) {
 		place.gtids.n = 0;
+		ml_gtid_set_clear(&place.set);
 		if (ml_start_find(c, t, server_id, start_ts, &place, &last, err) < 0)
 			goto out;
 	}
@@ -94,12 +95,17 @@ out:
 static int
 prepared(struct ml_my_conn *c, struct ml_source_facts *facts, struct ml_err *err)
 {
-	struct ml_err w;
+	struct ml_err w = { 0 };
 	MYSQL_RES *res;
 	unsigned long long n;
 
-	if (ml_my_query(c, "XA RECOVER", &res, err) < 0)
+	if (ml_my_query(c, "XA RECOVER", &res, &w) < 0) {
+		/* MySQL wants XA_RECOVER_ADMIN for it, which nothing else here needs. */
+		if (c->flavor == ML_MYSQL && !ml_my_is_lost(w.lib))
+			return 0;
+		*err = w;
 		return -1;
+	}
 	n = res != NULL ? (unsigned long long)mysql_num_rows(res) : 0;
 	mysql_free_result(res);
 	if (n > 0) {

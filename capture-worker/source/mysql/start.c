@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture-worker/source/mysql/check.h"
 #include "capture-worker/source/mysql/dump.h"
 
 /* Tries to catch the log's end standing still while its GTIDs are read, before the server is asked to count them. */
@@ -12,14 +13,15 @@
 /* A file begins with a handful of events; GTID lists and checkpoints come within the first ones. */
 #define HEAD_EVENTS 16
 
-int
-ml_start_head_offset(struct ml_my_conn *c, char file[256], uint64_t *offset, struct ml_err *err)
+/* File and offset of the log's end; MySQL: with the GTIDs, if set is not NULL. */
+static int
+status(struct ml_my_conn *c, char file[256], uint64_t *offset, struct ml_gtid_set *set, struct ml_err *err)
 {
 	MYSQL_RES *res;
 	MYSQL_ROW row;
 	int rc = 0;
 
-	if (ml_my_query(c, "SHOW MASTER STATUS", &res, err) < 0)
+	if (ml_my_query(c, ml_check_status_sql(c), &res, err) < 0)
 		return -1;
 	row = res != NULL ? mysql_fetch_row(res) : NULL;
 	if (row != NULL && row[0] != NULL && row[1] != NULL) {
@@ -28,8 +30,38 @@ ml_start_head_offset(struct ml_my_conn *c, char file[256], uint64_t *offset, str
 	} else {
 		rc = ML_ERR(err, ErrMySQLBinlogDisabled, 0, c->addr);
 	}
+	if (rc == 0 && set != NULL && mysql_num_fields(res) > 4 &&
+		ml_gtid_set_parse(set, row[4] != NULL ? row[4] : "") < 0)
+		rc = ML_ERR(err, ErrMySQLQueryError, 0, c->addr, "it gives an unreadable GTID set");
 	mysql_free_result(res);
 	return rc;
+}
+
+int
+ml_start_head_offset(struct ml_my_conn *c, char file[256], uint64_t *offset, struct ml_err *err)
+{
+	return status(c, file, offset, NULL, err);
+}
+
+/*
+ * The GTIDs are read before the place, so they are not newer; when the log stands still in between they belong together.  Under
+ * load they may lack the newest groups, which then only come again after a change of the server.
+ */
+static int
+mysql_head(struct ml_my_conn *c, struct ml_place *out, struct ml_err *err)
+{
+	char file[256] = "";
+	uint64_t offset = 0;
+
+	for (int i = 0; i < HEAD_TRIES; i++) {
+		if (status(c, out->file, &out->offset, &out->set, err) < 0)
+			return -1;
+		if (out->offset == offset && strcmp(file, out->file) == 0)
+			break;
+		memcpy(file, out->file, sizeof(file));
+		offset = out->offset;
+	}
+	return 0;
 }
 
 /* One text of any length. */
@@ -77,6 +109,8 @@ ml_start_head(struct ml_my_conn *c, struct ml_place *out, struct ml_err *err)
 	uint64_t offset;
 	int rc = -1;
 
+	if (c->flavor == ML_MYSQL)
+		return mysql_head(c, out, err);
 	if (ml_start_head_offset(c, out->file, &out->offset, err) < 0)
 		return -1;
 	for (int i = 0; i < HEAD_TRIES; i++) {
@@ -141,7 +175,7 @@ list_files(struct ml_my_conn *c, struct file **out, size_t *n, struct ml_err *er
 
 /* Reads the head of a file: when it was made, and (gtids not NULL) the state there. */
 static int
-look(const struct ml_my_target *t, uint32_t server_id, const char *name, ml_ts *created, struct ml_gtid_list *gtids,
+look(const struct ml_my_target *t, uint32_t server_id, const char *name, ml_ts *created, struct ml_place *gtids,
 	struct ml_err *err)
 {
 	struct ml_dump_start start = { .file = name, .offset = 4, .stop_at_end = true, .server_id = server_id };
@@ -177,9 +211,14 @@ look(const struct ml_my_target *t, uint32_t server_id, const char *name, ml_ts *
 				break;
 		} else if (e.type == ML_EV_MARIA_GTID_LIST) {
 			if (gtids != NULL)
-				(void)ml_ev_maria_gtid_list(gtids, &e);
+				(void)ml_ev_maria_gtid_list(&gtids->gtids, &e);
 			break;
-		} else if (e.type == ML_EV_MARIA_GTID) {
+		} else if (e.type == ML_EV_PREVIOUS_GTIDS) {
+			if (gtids != NULL && ml_gtid_set_decode(&gtids->set, e.body, e.body_len) < 0)
+				ml_gtid_set_clear(&gtids->set);
+			break;
+		} else if (e.type == ML_EV_MARIA_GTID || e.type == ML_EV_GTID || e.type == ML_EV_ANONYMOUS_GTID ||
+			   e.type == ML_EV_GTID_TAGGED) {
 			break;
 		}
 	}
@@ -232,7 +271,8 @@ ml_start_find(struct ml_my_conn *c, const struct ml_my_target *t, uint32_t serve
 	snprintf(out->file, sizeof(out->file), "%s", v[lo].name);
 	out->offset = 4;
 	out->gtids.n = 0;
-	if (look(t, server_id, v[lo].name, &v[lo].created, &out->gtids, err) < 0)
+	ml_gtid_set_clear(&out->set);
+	if (look(t, server_id, v[lo].name, &v[lo].created, out, err) < 0)
 		goto out;
 	*last = v[lo].created;
 	rc = 0;

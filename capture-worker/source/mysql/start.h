@@ -10,7 +10,7 @@
 
 /* The end of the log now. */
 int ml_start_head(struct ml_my_conn *c, struct ml_place *out, struct ml_err *err);
-/* GTIDs of the log now, without a place; cheap. */
+/* GTIDs of the log now, without a place; cheap.  MariaDB only. */
 int ml_start_gtids(struct ml_my_conn *c, struct ml_gtid_list *out, struct ml_err *err);
 /* File and offset of it only, cheaply. */
 int ml_start_head_offset(struct ml_my_conn *c, char file[256], uint64_t *offset, struct ml_err *err);

@@ -29,13 +29,19 @@ ml_trouble_of(struct ml_err *err, const struct ml_my_conn *c, const struct ml_pl
 	if (lib == ER_SAME_SERVER_ID || has(err->text, "same server_uuid/server_id"))
 		return ML_TROUBLE_SAME_ID;
 	memcpy(text, err->text, sizeof(text));
-	ml_gtid_list_print(&place->gtids, &gtid);
+	ml_place_print_gtids(place, &gtid);
 	snprintf(at, sizeof(at), "%s:%" PRIu64 "%s%s", place->file, place->offset, gtid.len > 0 ? " GTID " : "",
 		gtid.len > 0 ? gtid.data : "");
 	ml_buf_fini(&gtid);
 	if (lib == ER_SPECIFIC_ACCESS_DENIED_ERROR)
 		ML_ERR(err, ErrMySQLPrivilege, lib, c->user, "REPLICATION SLAVE", c->addr, "REPLICATION SLAVE",
 			c->user);
+	else if (has(text, "purged") && place->set.n > 0)
+		ML_ERR(err, ErrMySQLGTIDGap, lib, c->addr, at, text);
+	else if (has(text, "AUTO_POSITION"))
+		ML_ERRF(err, ErrMySQLGTIDGap, lib,
+			"%s has transactions without GTID behind %s, so another server cannot continue this changefeed: %s",
+			c->addr, at, text);
 	else if (has(text, "Could not find first log file name") || has(text, "Could not find GTID state requested") ||
 		 has(text, "purged"))
 		ML_ERR(err, ErrMySQLBinlogPurged, lib, at, (unsigned long long)checkpoint_ts, c->addr, text);

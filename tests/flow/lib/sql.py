@@ -1,4 +1,4 @@
-"""A small client of the MySQL protocol: text queries, native passwords.  Values are str, bytes or None."""
+"""A small client of the MySQL protocol: text queries, native passwords or none.  Values are str, bytes or None."""
 import hashlib
 import socket
 import struct
@@ -86,9 +86,12 @@ class Sql:
         body = self._read()
         if body[:1] == b"\xfe":
             name, _, salt = body[1:].partition(b"\0")
-            if name != b"mysql_native_password":
+            if name == b"mysql_native_password":
+                self._write(self._scramble(password, salt[:20]))
+            elif name == b"caching_sha2_password" and not password:
+                self._write(b"\0")
+            else:
                 raise SqlError(0, f"unknown authentication {name!r}")
-            self._write(self._scramble(password, salt[:20]))
             self._read()
 
     @staticmethod
