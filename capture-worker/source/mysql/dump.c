@@ -15,7 +15,10 @@
 #if defined(MARIADB_PACKAGE_VERSION_ID) && MARIADB_PACKAGE_VERSION_ID < 40000
 #define HAVE_TLS 1
 typedef unsigned char uchar;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wstrict-prototypes" /* in the library's own headers */
 #include <ma_pvio.h>
+#pragma GCC diagnostic pop
 #else
 #error "the dump connection borrows the socket of MariaDB Connector/C 3"
 #endif
