@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture-worker/claim_store.h"
 #include "capture-worker/dispatcher/dispatcher.h"
 #include "capture-worker/encoder/split.h"
 #include "capture-worker/filter/event.h"
@@ -44,6 +45,7 @@ struct ml_pipeline {
 	struct ml_router *router; /* NULL: tables keep their names.  Used by the stage that shapes rows */
 	struct ml_dispatcher *dispatcher;
 	struct ml_encoder *encoder;
+	_Atomic(struct ml_claim_store *) claims; /* for the encoder's large messages; NULL: none, or a folder */
 	struct ml_sink *sink;
 	struct ml_quota *quota;
 	struct ml_progress *progress;
@@ -78,6 +80,7 @@ fail(struct ml_pipeline *p, const struct ml_err *err)
 	ml_queue_stop(p->to_encode);
 	ml_queue_stop(p->to_sink);
 	ml_quota_stop(p->quota);
+	ml_claim_store_stop(atomic_load(&p->claims));
 	p->env.failed(p->env.arg, err);
 }
 
@@ -541,6 +544,19 @@ tell_checkpoint(struct ml_pipeline *p, bool last, struct ml_err *err)
 }
 
 static int
+open_claims(void *arg, struct ml_claim_place **out, const char *uri, struct ml_err *err)
+{
+	struct ml_pipeline *p = arg;
+	struct ml_claim_store *s;
+
+	if (ml_claim_store_open(&s, uri, p->env.config, p->env.object, err) != 0)
+		return -1;
+	atomic_store(&p->claims, s);
+	*out = ml_claim_store_place(s);
+	return 0;
+}
+
+static int
 open_encoder(struct ml_pipeline *p, struct ml_err *err)
 {
 	struct ml_encoder_env env = {
@@ -551,6 +567,8 @@ open_encoder(struct ml_pipeline *p, struct ml_err *err)
 			p->plan.sink->max_message_bytes != NULL ? p->plan.sink->max_message_bytes(p->sink) : SIZE_MAX,
 		.storage = p->plan.sink->storage,
 		.now_ms = ml_wall_ms,
+		.claim_place = open_claims,
+		.claim_arg = p,
 	};
 
 	if (p->plan.sink->takes != ML_TAKES_NOTHING &&
@@ -754,6 +772,7 @@ ml_pipeline_free(struct ml_pipeline *p)
 	ml_batch_pool_drain();
 	if (p->encoder != NULL)
 		p->encoder->ops->close(p->encoder);
+	ml_claim_store_free(atomic_load(&p->claims));
 	ml_dispatcher_free(p->dispatcher);
 	ml_shaper_free(p->shaper);
 	ml_router_free(p->router);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "capture-worker/claim_store.h"
 #include "capture-worker/filter/event.h"
 #include "capture-worker/plan.h"
 #include "capture-worker/progress.h"
@@ -23,6 +24,7 @@ struct probe {
 	struct ml_filter *filter;
 	struct ml_tz *tz;
 	struct ml_event_filter *events;
+	struct ml_claim_store *claims; /* of an encoder that is tried */
 	struct ml_source_facts facts;
 	bool has_facts;
 };
@@ -168,6 +170,17 @@ out:
 	return rc;
 }
 
+static int
+open_claims(void *arg, struct ml_claim_place **out, const char *uri, struct ml_err *err)
+{
+	struct probe *p = arg;
+
+	if (ml_claim_store_open(&p->claims, uri, p->config, p->object, err) != 0)
+		return -1;
+	*out = ml_claim_store_place(p->claims);
+	return 0;
+}
+
 /* Really opens the sink and closes it again; what is written of each table is checked before anything connects. */
 static int
 check_sink(struct probe *p, struct ml_err *err)
@@ -192,6 +205,8 @@ check_sink(struct probe *p, struct ml_err *err)
 				p->plan.sink->max_message_bytes != NULL ? p->plan.sink->max_message_bytes(s) : SIZE_MAX,
 			.storage = p->plan.sink->storage,
 			.now_ms = ml_wall_ms,
+			.claim_place = open_claims,
+			.claim_arg = p,
 		};
 
 		rc = p->plan.encoder->open(&e, &encoder_env, err);
@@ -284,5 +299,6 @@ ml_probe_run(const Ml__Probe *probe, const Ml__ServerConfig *config, const char 
 	ml_filter_free(p.filter);
 	ml_event_filter_free(p.events);
 	ml_tz_free(p.tz);
+	ml_claim_store_free(p.claims);
 	ml_plan_fini(&p.plan);
 }

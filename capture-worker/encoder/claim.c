@@ -16,7 +16,8 @@
 #include "common/text/uri.h"
 
 struct ml_claim {
-	char *prefix; /* the uri without slashes at its end */
+	struct ml_claim_place *place; /* NULL: a folder */
+	char *prefix;                 /* the uri without slashes at its end */
 	char *folder;
 	int dir; /* of it, open */
 	bool raw;
@@ -113,15 +114,42 @@ try_folder(struct ml_claim *c)
 	return unlinkat(c->dir, name, 0);
 }
 
-int
-ml_claim_open(struct ml_claim **out, const char *uri, bool raw, struct ml_err *err)
+static struct ml_claim *
+make(bool raw)
 {
+	struct ml_claim *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		abort();
+	c->dir = -1;
+	c->raw = raw;
+	ml_arena_init(&c->arena, 0);
+	return c;
+}
+
+int
+ml_claim_open(struct ml_claim **out, const char *uri, bool raw, ml_claim_place_fn *open_place, void *place_arg,
+	struct ml_err *err)
+{
+	struct ml_claim_place *place;
 	struct ml_uri *u;
 	struct ml_claim *c;
 	size_t n = strlen(uri);
 
 	if (ml_uri_parse(&u, uri, err) != 0)
 		return ml_err_wrap(err, ML_ErrInvalidReplicaConfig, "invalid replica config, claim-check-storage-uri");
+	if (strcasecmp(u->scheme, "file") != 0 && open_place != NULL) {
+		ml_uri_free(u);
+		if (open_place(place_arg, &place, uri, err) != 0)
+			return -1;
+		c = make(raw);
+		c->place = place;
+		c->prefix = strdup(place->name);
+		if (c->prefix == NULL)
+			abort();
+		*out = c;
+		return 0;
+	}
 	if (strcasecmp(u->scheme, "file") != 0 || u->path[0] != '/' || strcmp(u->path, "/") == 0) {
 		ML_ERRF(err, ErrInvalidReplicaConfig, 0,
 			"invalid replica config, claim-check-storage-uri takes file:///folder; the scheme here is %.20s",
@@ -129,16 +157,11 @@ ml_claim_open(struct ml_claim **out, const char *uri, bool raw, struct ml_err *e
 		ml_uri_free(u);
 		return -1;
 	}
-	c = calloc(1, sizeof(*c));
-	if (c == NULL)
-		abort();
+	c = make(raw);
 	while (n > 0 && uri[n - 1] == '/')
 		n--;
 	c->prefix = strndup(uri, n);
 	c->folder = strdup(u->path);
-	c->dir = -1;
-	c->raw = raw;
-	ml_arena_init(&c->arena, 0);
 	ml_uri_free(u);
 	if (c->prefix == NULL || c->folder == NULL)
 		abort();
@@ -195,11 +218,15 @@ ml_claim_put(struct ml_claim *c, const char *key, size_t key_len, const char *va
 		v.iov_base = (void *)(uintptr_t)ml_out_end(&o, &n);
 		v.iov_len = n;
 	}
-	if (make_name(name) != 0 || write_file(c->dir, name, &v, 1) != 0) {
+	if (make_name(name) != 0 || (c->place == NULL && write_file(c->dir, name, &v, 1) != 0)) {
 		int e = errno;
 
 		ml_arena_reset(&c->arena);
-		return ML_ERR(err, ErrStorageSinkSendFailed, e, c->folder, strerror(e));
+		return ML_ERR(err, ErrStorageSinkSendFailed, e, c->prefix, strerror(e));
+	}
+	if (c->place != NULL && c->place->put(c->place, name, v.iov_base, v.iov_len, err) != 0) {
+		ml_arena_reset(&c->arena);
+		return -1;
 	}
 	ml_arena_reset(&c->arena);
 	len = strlen(name);

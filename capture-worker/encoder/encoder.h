@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "capture-worker/encoder/claim.h"
 #include "capture-worker/event/batch.h"
 #include "common/base/err.h"
 #include "proto/process.pb-c.h"
@@ -25,7 +26,9 @@ struct ml_encoder_env {
 	/* One row a message with its terminator behind it (sink_config's, CR LF), so a file is the values one after another; no
 	 * keys, no size limit, no messages for DDL and checkpoints. */
 	bool storage;
-	uint64_t (*now_ms)(void); /* wall clock for the "ts" field; tests own it */
+	uint64_t (*now_ms)(void);       /* wall clock for the "ts" field; tests own it */
+	ml_claim_place_fn *claim_place; /* for large messages that do not go to a folder; NULL: they cannot */
+	void *claim_arg;
 };
 
 struct ml_encoder_ops {

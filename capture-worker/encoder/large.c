@@ -139,7 +139,8 @@ ml_large_open(struct ml_large *l, const struct ml_encoder_env *env, const char *
 		return 0;
 	ml_arena_init(&a, 1024);
 	if (read_settings(&st, env, &a, err) == 0 && check(&st, env, protocol, err) == 0 &&
-		(st.option != ML_LARGE_CLAIM_CHECK || ml_claim_open(&l->claim, st.uri, st.raw, err) == 0)) {
+		(st.option != ML_LARGE_CLAIM_CHECK ||
+			ml_claim_open(&l->claim, st.uri, st.raw, env->claim_place, env->claim_arg, err) == 0)) {
 		l->option = st.option;
 		l->compressor = ml_compressor_new(st.compression);
 		rc = 0;

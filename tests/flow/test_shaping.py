@@ -9,6 +9,7 @@ from lib import decode, parts
 from lib.case import Case, main
 from lib.kafka import Kafka
 from lib.mariadb import MariaDB
+from lib.s3 import S3
 from lib.server import Millrace
 
 
@@ -128,6 +129,43 @@ class Shaping(Case):
         self.refused("large.*", "ErrFailToCreateExternalStorage", protocol="open-protocol",
                      **handle("claim-check", **{"claim-check-storage-uri": "file:///dev/null/x"}))
         self.refused("large.*", "ErrInvalidReplicaConfig", "gzip", **handle("none", **{"large-message-handle-compression": "gzip"}))
+
+    def test_rows_that_are_too_large_leave_an_object(self):
+        self.db.run("CREATE DATABASE object", "CREATE TABLE object.t (id INT PRIMARY KEY, v LONGTEXT)")
+        s3 = S3()
+        bucket = s3.bucket("claims")
+        claim = lambda uri, **more: {"kafka-config": {"large-message-handle": {
+            "large-message-handle-option": "claim-check", "claim-check-storage-uri": uri, **more}}}
+        query = "&max-message-bytes=10000&enable-tidb-extension=true"
+        self.to_kafka("objects", "object.*", query=query, **claim(s3.uri("claims/deep/down")))
+        self.to_kafka("raw", "object.*", query=query, **claim(s3.uri("claims/raw/"), **{"claim-check-raw-value": True}))
+        self.db.run("INSERT INTO object.t VALUES (1, 'fits')", "INSERT INTO object.t VALUES (2, REPEAT('x', 20000))",
+                    "INSERT INTO object.t VALUES (3, REPEAT('y', 3000000))")
+        for name, folder in (("objects", "deep/down"), ("raw", "raw")):
+            for row, v in zip(self.rows(name)[1:], ("x" * 20000, "y" * 3000000)):
+                location = row.raw["_tidb"]["claimCheckLocation"]
+                self.assertRegex(location, rf"^s3://claims/{folder}/[0-9a-f-]{{36}}\.json$")
+                stored = (bucket / location.removeprefix("s3://claims/")).read_bytes()
+                if name == "objects":
+                    stored = base64.b64decode(json.loads(stored)["value"])
+                self.assertEqual(json.loads(stored)["data"], [{"id": row.data["id"], "v": v}])
+        # A bucket that is away holds the changefeed up, and nothing is lost.
+        s3.kill()
+        self.db.run("INSERT INTO object.t VALUES (4, REPEAT('z', 20000))")
+        s3.start()
+        self.assertEqual({r.data["id"] for r in self.rows("objects")}, {"1", "2", "3", "4"})
+        log = self.server.log.read_text(errors="replace")
+        self.assertNotIn(S3.SECRET, log)
+        bad = [("ErrFailToCreateExternalStorage", s3.uri("nothing/here"), "NoSuchBucket"),
+               ("ErrFailToCreateExternalStorage", s3.uri("claims", secret="wrong"), "s3://claims"),
+               ("ErrInvalidReplicaConfig", "s3://", "claim-check-storage-uri"),
+               ("ErrInvalidReplicaConfig", s3.uri("claims", endpoint="ftp://x"), "endpoint"),
+               ("ErrInvalidReplicaConfig", "http://somewhere/else", "takes file, s3"),
+               ("ErrInvalidReplicaConfig", "noop:///x", "takes file, s3")]
+        for code, uri, word in bad:
+            with self.subTest(uri=uri):
+                self.refused("object.*", code, word, query=query, **claim(uri))
+        s3.stop()
 
     def test_a_definition_that_no_longer_fits_stops_the_changefeed(self):
         self.db.run("CREATE DATABASE late", "CREATE TABLE late.t (id INT PRIMARY KEY, v VARCHAR(9))")

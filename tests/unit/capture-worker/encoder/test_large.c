@@ -571,9 +571,73 @@ storage_that_cannot_be_written_is_refused(void **state)
 		struct ml_claim *c;
 		struct ml_err err = { 0 };
 
-		assert_int_equal(ml_claim_open(&c, rows[i].uri, false, &err), -1);
+		assert_int_equal(ml_claim_open(&c, rows[i].uri, false, NULL, NULL, &err), -1);
 		if (err.code != rows[i].want)
 			fail_msg("%s: %s %s", rows[i].uri, ml_code_name(err.code), err.text);
+	}
+}
+
+struct shelf {
+	struct ml_claim_place place; /* first */
+	char name[100], text[100];
+	size_t len;
+	bool broken;
+};
+
+static int
+put_on_shelf(struct ml_claim_place *p, const char *name, const char *text, size_t len, struct ml_err *err)
+{
+	struct shelf *s = (struct shelf *)p;
+
+	if (s->broken)
+		return ML_ERR(err, ErrStorageSinkSendFailed, 0, "shelf", "it fell down");
+	assert_true(len < sizeof(s->text));
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	memcpy(s->text, text, len);
+	s->text[s->len = len] = '\0';
+	return 0;
+}
+
+static int
+open_shelf(void *arg, struct ml_claim_place **out, const char *uri, struct ml_err *err)
+{
+	struct shelf *s = arg;
+
+	(void)err;
+	assert_string_equal(uri, "s3://bucket/claim/?secret-access-key=x");
+	s->place = (struct ml_claim_place){ .name = "s3://bucket/claim", .put = put_on_shelf };
+	*out = &s->place;
+	return 0;
+}
+
+static void
+other_places_come_from_outside(void **state)
+{
+	static const struct {
+		bool raw;
+		const char *want;
+	} rows[] = { { false, "{\"key\":\"a2V5\",\"value\":\"dmFsdWU=\"}" }, { true, "value" } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct shelf s = { 0 };
+		struct ml_text location;
+		struct ml_claim *c;
+		struct ml_err err = { 0 };
+
+		assert_int_equal(
+			ml_claim_open(&c, "s3://bucket/claim/?secret-access-key=x", rows[i].raw, open_shelf, &s, &err),
+			0);
+		assert_int_equal(ml_claim_put(c, "key", 3, "value", 5, &location, &err), 0);
+		assert_string_equal(s.text, rows[i].want);
+		/* Without what follows the '?'. */
+		assert_int_equal(location.len, strlen("s3://bucket/claim/") + strlen(s.name));
+		assert_memory_equal(location.s, "s3://bucket/claim/", 18);
+		assert_memory_equal(location.s + 18, s.name, strlen(s.name));
+		s.broken = true;
+		assert_int_equal(ml_claim_put(c, "key", 3, "value", 5, &location, &err), -1);
+		assert_int_equal(err.code, ML_ErrStorageSinkSendFailed);
+		ml_claim_close(c);
 	}
 }
 
@@ -588,6 +652,7 @@ main(void)
 		cmocka_unit_test(open_protocol_keeps_the_key_of_a_row_that_is_too_large),
 		cmocka_unit_test(open_protocol_leaves_the_row_in_a_file),
 		cmocka_unit_test(every_message_is_compressed),
+		cmocka_unit_test(other_places_come_from_outside),
 		cmocka_unit_test(storage_that_cannot_be_written_is_refused),
 	};
 
