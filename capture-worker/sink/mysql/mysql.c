@@ -11,6 +11,7 @@
 #include "capture-worker/sink/mysql/ddl.h"
 #include "capture-worker/sink/mysql/key.h"
 #include "capture-worker/sink/mysql/params.h"
+#include "capture-worker/sink/mysql/syncpoint.h"
 #include "capture-worker/sink/mysql/worker.h"
 #include "common/base/fault.h"
 #include "common/run/log.h"
@@ -22,6 +23,8 @@ struct mysql_sink {
 	struct sql_target target;
 	struct sql_engine *engine;
 	struct sql_ddl ddl;
+	struct sql_syncpoint syncpoint;
+	ml_ts written; /* largest commit_ts handed to the engine */
 	struct ml_buf scratch;
 };
 
@@ -30,7 +33,9 @@ check(const struct ml_sink_env *env, struct ml_err *err)
 {
 	struct sql_params p;
 
-	if (sql_params_init(&p, env, err) != 0)
+	struct sql_syncpoint syncpoint;
+
+	if (sql_syncpoint_init(&syncpoint, NULL, env, err) != 0 || sql_params_init(&p, env, err) != 0)
 		return -1;
 	sql_params_fini(&p);
 	return 0;
@@ -84,7 +89,8 @@ open_sink(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *er
 		return ML_ERR(err, ErrNoMemory, 0, "opening the MySQL sink");
 	s->base.ops = &ml_sink_mysql;
 	s->env = env;
-	if (sql_params_init(&s->params, env, err) != 0 ||
+	if (sql_syncpoint_init(&s->syncpoint, &s->target, env, err) != 0 ||
+		sql_params_init(&s->params, env, err) != 0 ||
 		sql_target_probe(&s->target, &s->params, env->object, err) != 0) {
 		close_sink(&s->base);
 		return -1;
@@ -170,6 +176,47 @@ unit_new(struct mysql_sink *s, struct sql_parcel *p, uint32_t from, uint32_t to,
 	return u;
 }
 
+/* Writes the sync point at or below ts, if one is due; everything handed over so far lies at or below it. */
+static int
+pass(struct mysql_sink *s, ml_ts ts, struct ml_err *err)
+{
+	ml_ts point = sql_syncpoint_due(&s->syncpoint, ts);
+
+	if (point == 0)
+		return 0;
+	if (sql_engine_wait(s->engine, err) != 0)
+		return -1;
+	return sql_syncpoint_write(&s->syncpoint, point, err);
+}
+
+/* Hands units over; where a sync point lies between two of them, the ones before it are committed first. */
+static int
+hand_over(struct mysql_sink *s, struct sql_parcel *p, struct sql_unit *units, struct ml_err *err)
+{
+	struct sql_unit *first = units, *next;
+
+	sql_engine_begin(s->engine, p);
+	for (struct sql_unit *u = units, *last = NULL; u != NULL; last = u, u = next) {
+		ml_ts ts = u->rows[0].commit_ts, due = s->syncpoint.next;
+
+		next = u->next;
+		if (ts <= s->written)
+			continue; /* more of the same transaction */
+		if (s->syncpoint.on && (due == 0 || ts > due)) {
+			if (last != NULL) {
+				last->next = NULL;
+				if (sql_engine_add(s->engine, first, err) != 0)
+					return -1;
+				first = u;
+			}
+			if (pass(s, ts - 1, err) != 0)
+				return -1;
+		}
+		s->written = ts;
+	}
+	return sql_engine_add(s->engine, first, err);
+}
+
 static int
 write_batch(struct ml_sink *base, struct ml_batch *b, struct ml_err *err)
 {
@@ -200,7 +247,7 @@ write_batch(struct ml_sink *base, struct ml_batch *b, struct ml_err *err)
 		ml_quota_add(b->quota, now - b->charged_bytes);
 		b->charged_bytes = now;
 	}
-	return sql_engine_add(s->engine, p, units, err);
+	return hand_over(s, p, units, err);
 }
 
 static int
@@ -216,6 +263,8 @@ ddl(struct ml_sink *base, const struct ml_ddl *d, const struct ml_msg *m, bool a
 
 	(void)m;
 	(void)all_partitions;
+	if (d->commit_ts > 0 && pass(s, d->commit_ts - 1, err) != 0)
+		return -1;
 	return sql_ddl_run(&s->ddl, d, err);
 }
 
@@ -223,11 +272,15 @@ static int
 checkpoint(struct ml_sink *base, ml_ts ts, const struct ml_msg *m, struct ml_topic **topics, size_t n_topics,
 	struct ml_err *err)
 {
-	(void)ts;
+	struct mysql_sink *s = (struct mysql_sink *)base;
+
 	(void)m;
 	(void)topics;
 	(void)n_topics;
-	return sql_engine_check(((struct mysql_sink *)base)->engine, err);
+	/* Without later rows in the target, all up to ts being there is a sync point too. */
+	if (s->written <= ts && pass(s, ts, err) != 0)
+		return -1;
+	return sql_engine_check(s->engine, err);
 }
 
 static int

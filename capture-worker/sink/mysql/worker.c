@@ -150,8 +150,16 @@ parcel_done(struct sql_engine *e, struct sql_parcel *p)
 	e->env.durable(e->env.arg, seq);
 }
 
+void
+sql_engine_begin(struct sql_engine *e, struct sql_parcel *p)
+{
+	pthread_mutex_lock(&e->lock);
+	ml_list_append(&e->parcels, &p->in);
+	pthread_mutex_unlock(&e->lock);
+}
+
 int
-sql_engine_add(struct sql_engine *e, struct sql_parcel *p, struct sql_unit *units, struct ml_err *err)
+sql_engine_add(struct sql_engine *e, struct sql_unit *units, struct ml_err *err)
 {
 	struct sql_unit *next;
 
@@ -159,10 +167,8 @@ sql_engine_add(struct sql_engine *e, struct sql_parcel *p, struct sql_unit *unit
 	if (e->failed) {
 		*err = e->err;
 		pthread_mutex_unlock(&e->lock);
-		ml_batch_free(p->b);
 		return -1;
 	}
-	ml_list_append(&e->parcels, &p->in);
 	/* A new batch begins with a worker that has nothing to do. */
 	e->current_rows = e->flush_env.max_txn_row;
 	for (struct sql_unit *u = units; u != NULL; u = next) {

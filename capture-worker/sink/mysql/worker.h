@@ -21,11 +21,13 @@ struct sql_engine_env {
 
 /* Starts the workers; each connects when it has something to write. */
 int sql_engine_start(struct sql_engine **out, const struct sql_engine_env *env, struct ml_err *err);
+/* p's batch is the engine's from here on, also when something fails: it is freed when its units are committed, or at the end. */
+void sql_engine_begin(struct sql_engine *e, struct sql_parcel *p);
 /*
- * Takes over p's batch with its units (a list by next, in upstream order): they are committed some time.  -1: the engine has
- * failed, err says why; the batch is freed.
+ * Takes over units of batches begun (a list by next, in upstream order): they are committed some time.  -1: the engine has
+ * failed, err says why.
  */
-int sql_engine_add(struct sql_engine *e, struct sql_parcel *p, struct sql_unit *units, struct ml_err *err);
+int sql_engine_add(struct sql_engine *e, struct sql_unit *units, struct ml_err *err);
 /* Waits until everything taken over is committed, or the engine has failed: -1. */
 int sql_engine_wait(struct sql_engine *e, struct ml_err *err);
 /* -1 with the error if the engine has failed. */
