@@ -196,6 +196,9 @@ check_sink(struct probe *p, struct ml_err *err)
 	if (p->plan.sink->check(&env, err) != 0 || check_tables(p, err) != 0)
 		return -1;
 	rc = p->plan.sink->open(&s, &env, err);
+	if (rc == 0 && p->plan.sink->instance != NULL && p->facts.instance[0] != '\0' &&
+		strcmp(p->plan.sink->instance(s), p->facts.instance) == 0)
+		rc = ML_ERR(err, ErrMySQLSameServer, 0, p->plan.uri->hosts);
 	if (rc == 0 && p->plan.encoder != NULL) {
 		struct ml_encoder_env encoder_env = {
 			.spec = p->spec,

@@ -72,6 +72,8 @@ struct ml_sink_ops {
 	int (*tick)(struct ml_sink *s, struct ml_err *err);
 	/* NULL is fine; gives up what is not durable, quickly. */
 	void (*close)(struct ml_sink *s);
+	/* Names the server that it writes to, as a source's facts do; "" if unknown.  NULL: never a source. */
+	const char *(*instance)(struct ml_sink *s);
 	void (*stats)(struct ml_sink *s, uint64_t *bytes_out, uint64_t *errors); /* any thread; may be NULL */
 };
 struct ml_sink {

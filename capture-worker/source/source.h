@@ -48,6 +48,7 @@ struct ml_source_facts {
 	ml_ts earliest_ts;     /* oldest usable start_ts */
 	Ml__Position position; /* for start_ts; strings malloc'ed */
 	char server_version[64];
+	char instance[400]; /* names the very server, as a sink that writes to it would name it; "" if unknown */
 	uint64_t upstream_id;
 	struct ml_schema **tables; /* of the filter, references owned; without system schemas */
 	size_t n_tables;

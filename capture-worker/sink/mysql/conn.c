@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "capture-worker/event/mark.h"
 #include "capture-worker/sink/mysql/literal.h"
 #include "common/run/log.h"
 #include "common/run/loop.h"
@@ -62,7 +63,7 @@ dial(struct sql_conn *c, const struct sql_target *t, const char *password, bool 
 {
 	const struct sql_params *p = t->params;
 	unsigned dial_s = seconds(p->dial_timeout_ms), read_s = patient ? 0 : seconds(p->read_timeout_ms),
-		 write_s = seconds(p->write_timeout_ms), off = 0;
+		 write_s = seconds(p->write_timeout_ms), off = 0, tcp = MYSQL_PROTOCOL_TCP;
 	unsigned long packet = 1ul << 30;
 	my_bool on = 1, no = 0;
 	const char *host = p->host;
@@ -78,6 +79,8 @@ dial(struct sql_conn *c, const struct sql_target *t, const char *password, bool 
 	mysql_options(c->my, MYSQL_OPT_WRITE_TIMEOUT, &write_s);
 	mysql_options(c->my, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet);
 	mysql_options(c->my, MYSQL_OPT_LOCAL_INFILE, &off);
+	/* "localhost" is a host like any other, not the library's word for a socket file. */
+	mysql_options(c->my, MYSQL_OPT_PROTOCOL, &tcp);
 	mysql_options(c->my, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	mysql_optionsv(c->my, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "millrace");
 	if (p->ssl_ca != NULL) {
@@ -352,6 +355,30 @@ find_zone(struct sql_conn *c, struct sql_target *t, struct ml_err *err)
 	return ML_ERR(err, ErrMySQLInvalidConfig, e.lib, why);
 }
 
+/* How changes are marked as ours, so that a copy in the other direction leaves them out. */
+static int
+find_mark(struct sql_conn *c, struct sql_target *t, struct ml_err *err)
+{
+	static const char make[] = "CREATE DATABASE IF NOT EXISTS " ML_MARK_DB ";CREATE TABLE IF NOT EXISTS " ML_MARK_DB
+				   "." ML_MARK_TABLE " (id int PRIMARY KEY, n bigint unsigned NOT NULL)";
+	struct ml_err ignored = { 0 };
+	char text[60];
+
+	if (!t->params->bdr)
+		return 0;
+	if (t->server == SQL_TIDB)
+		return t->write_source
+			       ? 0
+			       : ML_ERRF(err, ErrSinkURIInvalid, 0,
+					 "sink uri invalid 'bdr-mode needs a target with tidb_cdc_write_source'");
+	snprintf(text, sizeof(text), "SET SESSION server_id = %u", (unsigned)ML_MARK_SERVER_ID);
+	t->mark_session = t->server == SQL_MARIADB && sql_conn_run(c, text, strlen(text), NULL, &ignored) == 0;
+	if (t->mark_session)
+		return 0;
+	t->mark_table = true;
+	return sql_conn_run(c, make, sizeof(make) - 1, NULL, err);
+}
+
 static void
 find_limits(struct sql_conn *c, struct sql_target *t)
 {
@@ -379,6 +406,7 @@ probe(struct sql_conn *c, struct sql_target *t, struct ml_err *err)
 	int rc;
 
 	if (find_server(c, t, err) != 0 || find_zone(c, t, err) != 0 || find_identity(c, t, err) != 0 ||
+		find_mark(c, t, err) != 0 ||
 		has_variable(c, "allow_auto_random_explicit_insert", &t->auto_random_insert, err) != 0 ||
 		has_variable(c, "tidb_txn_mode", &t->txn_mode, err) != 0 ||
 		has_variable(c, "transaction_isolation", &t->transaction_isolation, err) != 0 ||
@@ -447,6 +475,8 @@ put_settings(struct ml_buf *b, const struct sql_target *t)
 	/* CHECKs were passed by the source; a target whose function differs must not refuse. */
 	if (t->server == SQL_MARIADB)
 		ml_buf_puts(b, ", check_constraint_checks = 0");
+	if (t->mark_session)
+		ml_buf_printf(b, ", server_id = %u", (unsigned)ML_MARK_SERVER_ID);
 	if (t->auto_random_insert)
 		ml_buf_puts(b, ", allow_auto_random_explicit_insert = 1");
 	if (t->txn_mode)

@@ -27,6 +27,8 @@ struct sql_target {
 	bool write_source;  /* tidb_cdc_write_source can be set */
 	bool placement_mode, txn_mode, external_ts_read, auto_random_insert; /* session variables that it has */
 	bool transaction_isolation;                                          /* else tx_isolation */
+	bool mark_session; /* bdr-mode: the session's server_id marks what it writes; see event/mark.h */
+	bool mark_table;   /* bdr-mode: a row of the mark's table does, and a comment in DDL */
 	bool cache_prep_stmts;
 	bool gbk;
 	uint64_t max_allowed_packet;

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "capture-worker/event/mark.h"
 #include "capture-worker/sink/mysql/ddl_doubt.h"
 #include "capture-worker/sink/mysql/literal.h"
 #include "capture-worker/sink/mysql/worker.h"
@@ -127,6 +128,8 @@ void
 sql_ddl_text(struct ml_buf *out, const struct ml_ddl *ddl, const struct sql_target *t)
 {
 	ml_buf_clear(out);
+	if (t->mark_table)
+		ml_buf_puts(out, ML_MARK_COMMENT " ");
 	ml_buf_put(out, ddl->query.s, ddl->query.len);
 	/* Without a charset the source's default was meant, which the target's need not be. */
 	if (ddl->action == ACTION_CREATE_SCHEMA && ddl->charset.len > 0 && t->server != SQL_TIDB &&

@@ -289,6 +289,12 @@ tick(struct ml_sink *base, struct ml_err *err)
 	return sql_engine_check(((struct mysql_sink *)base)->engine, err);
 }
 
+static const char *
+instance(struct ml_sink *base)
+{
+	return ((struct mysql_sink *)base)->target.identity;
+}
+
 static void
 stats(struct ml_sink *base, uint64_t *bytes_out, uint64_t *errors)
 {
@@ -308,5 +314,6 @@ const struct ml_sink_ops ml_sink_mysql = {
 	.checkpoint = checkpoint,
 	.tick = tick,
 	.close = close_sink,
+	.instance = instance,
 	.stats = stats,
 };

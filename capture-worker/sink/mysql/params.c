@@ -7,6 +7,7 @@
 
 #include "capture-worker/sink/settings.h"
 #include "common/run/log.h"
+#include "common/text/replica.h"
 #include "common/text/tz.h"
 #include "common/text/uri.h"
 
@@ -241,6 +242,7 @@ read_all(struct sql_params *p, const struct ml_settings *st, const struct ml_sin
 			"sink uri invalid 'protocol cannot be configured when using %s scheme'", st->uri->scheme);
 	if (read_target(p, st->uri, err) != 0)
 		return -1;
+	p->bdr = ml_replica_on(env->spec->replica_config_json, "bdr-mode");
 	p->workers_given = ml_uri_get(st->uri, "worker-count") != NULL;
 	if (count(st, "worker-count", &p->workers, 1, 1024, env->object, err) != 0 ||
 		count(st, "max-txn-row", &p->max_txn_row, 1, 2048, env->object, err) != 0 ||

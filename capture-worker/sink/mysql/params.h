@@ -25,6 +25,7 @@ struct sql_params {
 	bool has_vector_type;
 	bool ddl_ts;          /* enable-ddl-ts */
 	bool table_atomicity; /* transaction-atomicity=table */
+	bool bdr;             /* bdr-mode: what is written is marked as ours */
 	bool dry_run;         /* SQL is made, not sent */
 	uint32_t dry_run_delay_ms;
 	uint32_t read_timeout_ms, write_timeout_ms, dial_timeout_ms;

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "capture-worker/event/mark.h"
 #include "capture-worker/sink/mysql/conflict.h"
 #include "capture-worker/sink/mysql/flush.h"
 #include "common/base/fault.h"
@@ -38,6 +39,8 @@ struct worker {
 	bool busy;
 	struct sql_conn conn;
 	struct sql_flush flush;
+	struct sql_flush_env flush_env; /* the engine's, with a begin of its own where that names the worker */
+	char begin[200];
 	struct sql_args args;
 	uint32_t seed;
 };
@@ -237,7 +240,7 @@ send_packets(struct worker *w, uint32_t *failed, struct ml_err *err)
 	uint32_t first = 0, begins = 0;
 	size_t at = 0;
 
-	for (const char *p = w->e->flush_env.begin; *p != '\0'; p++)
+	for (const char *p = w->flush_env.begin; *p != '\0'; p++)
 		begins += *p == ';';
 	while (at < f->text.len) {
 		uint32_t last = first, n;
@@ -263,7 +266,7 @@ send_packets(struct worker *w, uint32_t *failed, struct ml_err *err)
 static int
 send_one_by_one(struct worker *w, uint32_t *failed, struct ml_err *err)
 {
-	const char *begin = w->e->flush_env.begin;
+	const char *begin = w->flush_env.begin;
 	const struct sql_flush *f = &w->flush;
 
 	*failed = f->n_stmts;
@@ -315,7 +318,7 @@ name_statement(struct worker *w, uint32_t i, struct ml_err *err)
 
 	hide_values(&e);
 	if (i < w->flush.n_stmts) {
-		sql_flush_template(&text, &w->args, &w->flush, &w->e->flush_env, i);
+		sql_flush_template(&text, &w->args, &w->flush, &w->flush_env, i);
 		ML_ERRF(err, ErrMySQLTxnError, e.lib, "Failed query info: %.500s; %s", text.data, e.text);
 		ml_buf_fini(&text);
 	} else {
@@ -388,7 +391,7 @@ flush_units(struct worker *w, struct sql_unit *units, uint32_t n_rows, struct ml
 		uint32_t delay;
 
 		if (tries == 1 || built_safe != safe)
-			sql_flush_build(&w->flush, &e->flush_env, units, n_rows, safe);
+			sql_flush_build(&w->flush, &w->flush_env, units, n_rows, safe);
 		built_safe = safe;
 		if (w->flush.n_stmts == 0 || try_flush(w, one_by_one, err) == 0) {
 			atomic_fetch_add_explicit(&e->bytes_out, w->flush.text.len, memory_order_relaxed);
@@ -538,6 +541,20 @@ set_limits(struct sql_engine *e)
 	};
 }
 
+/* With the mark's table: each worker has a row of its own there, or they would wait for each other. */
+static void
+set_begin(struct worker *w)
+{
+	w->flush_env = w->e->flush_env;
+	if (!w->e->env.target->mark_table)
+		return;
+	snprintf(w->begin, sizeof(w->begin),
+		"START TRANSACTION;INSERT INTO " ML_MARK_DB "." ML_MARK_TABLE
+		" (id, n) VALUES (%d, 1) ON DUPLICATE KEY UPDATE n = n + 1;",
+		(int)w->index);
+	w->flush_env.begin = w->begin;
+}
+
 static int
 start_worker(struct sql_engine *e, struct worker *w, struct ml_err *err)
 {
@@ -582,6 +599,7 @@ sql_engine_start(struct sql_engine **out, const struct sql_engine_env *env, stru
 		atomic_store(&w->conn.fd, -1);
 		pthread_cond_init(&w->wake, &monotonic);
 		sql_flush_init(&w->flush);
+		set_begin(w);
 	}
 	pthread_condattr_destroy(&monotonic);
 	for (uint32_t i = 0; i < e->n_workers; i++)
