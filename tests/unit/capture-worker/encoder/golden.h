@@ -2,7 +2,7 @@
  * golden.h - reads a golden case (tables, rows, DDL as lines of text), runs an encoder over it and compares with what is
  * wanted.  For test programs only; the text is trusted.
  *
- *	table NAME "db" "table" [id N] [version TS]	starts a definition; a later one of the same NAME replaces it
+ *	table NAME "db" "table" [id N] [version TS] [view]	starts a definition; a later one of the same NAME replaces it
  *	col "name" "int(10) unsigned" [notnull] [virtual] [generated] [default "text"] [charset "name" "collation"] [id N]
  *	index "name" [primary] [unique] "col"...
  *	insert|update|delete NAME COMMIT_TS	one row; then its images:
@@ -286,6 +286,8 @@ golden_table(struct golden *g, char *p)
 			g->open->table_id = (int64_t)v;
 		else if (strcmp(name, "version") == 0)
 			g->open->version = v;
+		else if (strcmp(name, "view") == 0)
+			g->open->kind = ML_TABLE_VIEW;
 		else
 			golden_bad(g, "unknown word of a table");
 	}
