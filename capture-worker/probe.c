@@ -88,7 +88,7 @@ check_timezone(const char *name, struct ml_err *err)
 }
 
 static int
-check_upstream(struct probe *p, struct ml_err *err)
+check_upstream(struct probe *p, bool tables_only, struct ml_err *err)
 {
 	const struct ml_source_ops *ops = ml_source_for(p->spec->upstream->uri, err);
 	struct ml_filter *all = NULL;
@@ -98,6 +98,7 @@ check_upstream(struct probe *p, struct ml_err *err)
 		.object = p->object,
 		.filter = p->filter,
 		.checkpoint_ts = p->spec->start_ts,
+		.tables_only = tables_only,
 	};
 	int rc;
 
@@ -115,6 +116,25 @@ check_upstream(struct probe *p, struct ml_err *err)
 	rc = ops->probe(&env, &p->facts, err);
 	ml_filter_free(all);
 	return rc;
+}
+
+/*
+ * An update is held against the tables as they are now.  Where they cannot be read it is taken all the same, since somebody may
+ * need it just then; rows will meet the rules.
+ */
+static void
+read_tables(struct probe *p)
+{
+	struct ml_source_facts *f = &p->facts;
+	struct ml_err err = { 0 }, warning;
+	const int max = (int)(sizeof(f->warnings) / sizeof(f->warnings[0]));
+
+	if (check_upstream(p, true, &err) == 0)
+		return;
+	ML_ERRF(&warning, ErrUpstreamUnavailable, err.lib,
+		"the tables cannot be read, so the changed settings are not held against them: %.400s", err.text);
+	if (f->n_warnings < max)
+		(void)ml_err_print(&warning, f->warnings[f->n_warnings++], sizeof(f->warnings[0]));
 }
 
 static void
@@ -229,7 +249,7 @@ run(struct probe *p, const Ml__Probe *probe, struct ml_err *err)
 	bool scheme_unknown = plan_rc != 0 && strstr(plan_err.text, "is not supported") != NULL;
 
 	if (!probe->update) {
-		if (check_upstream(p, err) != 0)
+		if (check_upstream(p, false, err) != 0)
 			return -1;
 		if (p->spec->target_ts > 0 && p->spec->target_ts <= p->facts.start_ts)
 			return ML_ERR(err, ErrTargetTsBeforeStartTs, 0, (unsigned long long)p->spec->target_ts,
@@ -243,6 +263,8 @@ run(struct probe *p, const Ml__Probe *probe, struct ml_err *err)
 		*err = filter_err;
 		return -1;
 	}
+	if (probe->update)
+		read_tables(p);
 	if (ml_tz_open(&p->tz, p->config->tz, err) != 0 ||
 		ml_event_filter_new(&p->events, p->spec, p->tz, p->object, err) != 0 || check_events(p, err) != 0)
 		return -1;

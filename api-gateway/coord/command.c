@@ -335,6 +335,8 @@ on_update_probe(const Ml__ProbeResult *r, const struct ml_err *err, void *arg)
 		answer(cmd, &refused);
 		return;
 	}
+	for (size_t i = 0; i < r->n_warnings; i++)
+		ml_warn(f->name, "updated with a warning text=\"%s\"", r->warnings[i]);
 	old = f->spec;
 	f->spec = cmd->spec;
 	commit_info(cmd, f, f->state, on_updated);

@@ -23,6 +23,7 @@ struct ml_source_env {
 	const struct ml_filter *filter; /* which tables and DDLs; never NULL */
 	bool want_values;               /* false: nobody looks into rows (blackhole): count changes, build no rows */
 	bool every_ddl;                 /* also changes of tables that TiDB has no code for: ML_DDL_OTHER */
+	bool tables_only;               /* probe: read the tables, and look at nothing else */
 	bool want_tables;               /* emit batches with ML_BAR_TABLES before all others */
 	ml_ts checkpoint_ts;            /* deliver what is above it */
 	const Ml__Position *position;   /* belongs to checkpoint_ts; NULL: find one */

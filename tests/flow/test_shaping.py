@@ -167,6 +167,53 @@ class Shaping(Case):
                 self.refused("object.*", code, word, query=query, **claim(uri))
         s3.stop()
 
+    def test_rules_are_held_against_the_tables_before_a_broker_is_asked(self):
+        self.db.run("CREATE DATABASE held", "CREATE TABLE held.t (id INT PRIMARY KEY, v INT, g INT AS (v + 1) VIRTUAL)")
+        nowhere = f"kafka://127.0.0.1:{parts.free_port()}/held?protocol=canal-json"
+        rule = lambda **more: {"dispatchers": [{"matcher": ["held.t"], **more}]}
+        bad = [("ErrDispatcherFailed", rule(partition="columns", columns=["nope"]), "nope"),
+               ("ErrDispatcherFailed", rule(partition="columns", columns=["g"]), "virtual"),
+               ("ErrDispatcherFailed", rule(partition="index-value", index="nope"), "index not found"),
+               ("ErrColumnSelectorFailed", {"column-selectors": [{"matcher": ["held.t"], "columns": ["v"]}]}, "held.t"),
+               ("ErrColumnMaskFailed", {"mask": [{"matcher": ["held.t"], "columns": ["id"], "method": "constant", "value": 1}]}, "id"),
+               ("ErrTableRouteConflict", {"dispatchers": [{"matcher": ["held.*"], "target-table": "x"}]}, "become")]
+        self.db.run("CREATE TABLE held.u (id INT PRIMARY KEY)")
+        filters = {"replica_config": {"filter": {"event-filters": [{"matcher": ["held.t"], "ignore-insert-value-expr": "nope = 1"}]}}}
+        self.server.create("held", "blackhole://", filter_rules=["held.*"])
+        self.server.pause("held")
+        for code, config, word in [*bad, ("ErrExpressionColumnNotFound", None, "nope")]:
+            body = {"sink_uri": nowhere, **({"sink_config": config} if config else filters)}
+            with self.subTest(code=code, word=word, ask="create"):
+                answer = self.server.api("POST", "/api/v1/changefeeds", {"changefeed_id": "refused", "filter_rules": ["held.*"], **body})
+                self.assertEqual(answer.code(), f"CDC:{code}", answer.text())
+                self.assertIn(word, answer.text())
+            with self.subTest(code=code, word=word, ask="update"):
+                answer = self.server.api("PUT", "/api/v1/changefeeds/held", body)
+                self.assertEqual((answer.status, answer.code()), (400, "CDC:ErrChangefeedUpdateRefused"), answer.text())
+                self.assertIn(f"[CDC:{code}]", answer.text())
+                self.assertIn(word, answer.text())
+        # What fits comes as far as the broker; without one it is refused there.
+        answer = self.server.api("PUT", "/api/v1/changefeeds/held", {"sink_uri": nowhere, "sink_config": rule(partition="columns", columns=["v"])})
+        self.assertEqual(answer.code(), "CDC:ErrChangefeedUpdateRefused", answer.text())
+        self.assertIn("CDC:ErrKafkaNewProducer", answer.text())
+        # Tables that the filter leaves out do not matter.
+        self.server.update("held", sink_uri=f"kafka://{self.kafka.address}/held?protocol=canal-json", filter_rules=["held.u"],
+                           sink_config=rule(partition="columns", columns=["nope"]))
+
+    def test_an_update_is_taken_when_the_upstream_is_away(self):
+        other = MariaDB({"server-id": "3003"})
+        other.run("CREATE DATABASE away", "CREATE TABLE away.t (id INT PRIMARY KEY)")
+        self.server.create("away", "blackhole://", upstream_uri=other.uri(), filter_rules=["away.*"])
+        self.server.pause("away")
+        other.stop()
+        self.server.update("away", filter_rules=["away.t"])
+        self.assertIn("updated with a warning", self.server.log.read_text(errors="replace"))
+        other.start()
+        self.server.resume("away")
+        self.server.wait_caught_up("away")
+        self.server.remove("away")
+        other.stop()
+
     def test_a_definition_that_no_longer_fits_stops_the_changefeed(self):
         self.db.run("CREATE DATABASE late", "CREATE TABLE late.t (id INT PRIMARY KEY, v VARCHAR(9))")
         self.to_kafka("late", "late.*", mask=[{"matcher": ["late.*"], "columns": ["v"], "method": "truncate", "length": 1}])

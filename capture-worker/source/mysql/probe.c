@@ -135,6 +135,8 @@ ml_my_probe(const struct ml_source_env *env, struct ml_source_facts *facts, stru
 	if (ml_my_target_new(&t, u, err) < 0 || ml_my_connect(&c, t, PROBE_TIMEOUT_S, err) < 0)
 		goto out;
 	snprintf(facts->server_version, sizeof(facts->server_version), "%s", c.version_text);
+	if (env->tables_only)
+		goto tables;
 	if (ml_check_server(&c, env->filter, &server, keep_warning, facts, err) < 0)
 		goto out;
 	facts->upstream_id = server.upstream_id;
@@ -145,6 +147,7 @@ ml_my_probe(const struct ml_source_env *env, struct ml_source_facts *facts, stru
 		goto out;
 	if (prepared(&c, facts, err) < 0 || start(env, &c, t, &server, facts, err) < 0)
 		goto out;
+tables:
 	if (ml_schema_read_tables(c.my, env->filter, t->json_as_json, &tables, err) < 0)
 		goto out;
 	facts->tables = tables.v;
