@@ -168,7 +168,8 @@ ml_logfile_clean(const struct ml_logfile *lf, time_t now)
 			abort();
 	}
 	closedir(d);
-	qsort(names, n, sizeof(*names), newest_first);
+	if (n > 0)
+		qsort(names, n, sizeof(*names), newest_first);
 	for (size_t i = 0; i < n; i++) {
 		bool late = lf->max_days > 0 && is_old(lf, names[i], &when) && when < now - lf->max_days * 86400;
 

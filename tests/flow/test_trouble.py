@@ -50,6 +50,10 @@ class Trouble(Case):
         cls.db = MariaDB()
         cls.server = Millrace(cls.db)
 
+    @classmethod
+    def tearDownClass(cls):
+        assert cls.server.sanitizer_findings() == []
+
     def table(self, db, columns="id INT PRIMARY KEY, v TEXT"):
         self.db.run(f"CREATE DATABASE {db}", f"CREATE TABLE {db}.t ({columns})")
 
