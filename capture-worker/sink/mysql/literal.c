@@ -80,6 +80,13 @@ sql_text(struct ml_buf *out, const char *s, size_t len, bool no_backslash)
 	out->len = (size_t)(p - out->data);
 }
 
+static void
+grown(struct ml_buf *out, size_t n)
+{
+	out->len += n;
+	out->data[out->len] = '\0';
+}
+
 void
 sql_literal(struct ml_buf *out, const struct ml_datum *d, enum sql_quoting how, bool no_backslash)
 {
@@ -89,20 +96,20 @@ sql_literal(struct ml_buf *out, const struct ml_datum *d, enum sql_quoting how, 
 		return;
 	case ML_D_I64:
 		ml_buf_need(out, ML_INT_TEXT_MAX);
-		out->len += ml_i64_text(out->data + out->len, d->i);
+		grown(out, ml_i64_text(out->data + out->len, d->i));
 		return;
 	case ML_D_U64:
 		ml_buf_need(out, ML_INT_TEXT_MAX);
-		out->len += ml_u64_text(out->data + out->len, d->u);
+		grown(out, ml_u64_text(out->data + out->len, d->u));
 		return;
 	case ML_D_F32:
 		/* As the double it is, so that it equals the column's value in a WHERE. */
 		ml_buf_need(out, ML_FLOAT_TEXT_MAX);
-		out->len += ml_f64_text(out->data + out->len, d->f32, ML_FLOAT_J2);
+		grown(out, ml_f64_text(out->data + out->len, d->f32, ML_FLOAT_J2));
 		return;
 	case ML_D_F64:
 		ml_buf_need(out, ML_FLOAT_TEXT_MAX);
-		out->len += ml_f64_text(out->data + out->len, d->f64, ML_FLOAT_J2);
+		grown(out, ml_f64_text(out->data + out->len, d->f64, ML_FLOAT_J2));
 		return;
 	case ML_D_BYTES:
 		if (how == SQL_BYTES)
