@@ -25,6 +25,7 @@ struct probe {
 	struct ml_tz *tz;
 	struct ml_event_filter *events;
 	struct ml_claim_store *claims; /* of an encoder that is tried */
+	bool feeds_itself;             /* what a table becomes downstream, the filter would take again */
 	struct ml_source_facts facts;
 	bool has_facts;
 };
@@ -162,6 +163,7 @@ check_tables(struct probe *p, struct ml_err *err)
 	/* Even where nothing is written: the rule is wrong. */
 	if (ml_router_new(&router, p->spec, p->filter, p->plan.sink->takes == ML_TAKES_ROWS, p->object, err) != 0)
 		return -1;
+	p->feeds_itself = router == NULL;
 	if (p->plan.sink->takes == ML_TAKES_NOTHING) {
 		ml_router_free(router);
 		return 0;
@@ -179,8 +181,11 @@ check_tables(struct probe *p, struct ml_err *err)
 		if (t->kind == ML_TABLE_SEQUENCE || !(p->spec->force_replicate || ml_schema_eligible(t)))
 			continue;
 		if ((d != NULL && ml_dispatcher_check(d, t, err) != 0) || ml_shaper_check(shaper, t, err) != 0 ||
-			(router != NULL && ml_router_check(router, t, err) != 0))
+			(router != NULL &&
+				(ml_router_check(router, t, err) != 0 || ml_router_schema(router, t, &t, err) != 0)))
 			goto out;
+		p->feeds_itself =
+			p->feeds_itself || ml_filter_table(p->filter, t->db.s, t->db.len, t->table.s, t->table.len);
 	}
 	rc = 0;
 out:
@@ -216,7 +221,7 @@ check_sink(struct probe *p, struct ml_err *err)
 	if (p->plan.sink->check(&env, err) != 0 || check_tables(p, err) != 0)
 		return -1;
 	rc = p->plan.sink->open(&s, &env, err);
-	if (rc == 0 && p->plan.sink->instance != NULL && p->facts.instance[0] != '\0' &&
+	if (rc == 0 && p->feeds_itself && p->plan.sink->instance != NULL && p->facts.instance[0] != '\0' &&
 		strcmp(p->plan.sink->instance(s), p->facts.instance) == 0)
 		rc = ML_ERR(err, ErrMySQLSameServer, 0, p->plan.uri->hosts);
 	if (rc == 0 && p->plan.encoder != NULL) {
