@@ -25,6 +25,7 @@ class Pair(Case):
     def equal(self, name, *schemas, timeout=60):
         self.server.wait_caught_up(name, timeout)
         self.assertEqual(same.difference(self.source, self.target, *schemas), "")
+        self.assertEqual(self.server.sanitizer_findings(), [])
 
 
 class Values(Pair):
