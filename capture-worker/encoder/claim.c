@@ -114,6 +114,24 @@ try_folder(struct ml_claim *c)
 	return unlinkat(c->dir, name, 0);
 }
 
+/*
+ * The location that consumers get is a path, so the file must lie where that leads now: another disk may have been mounted there
+ * since, or the folder moved away.
+ */
+static int
+keep_up(struct ml_claim *c)
+{
+	struct stat path, dir;
+
+	if (stat(c->folder, &path) == 0 && fstat(c->dir, &dir) == 0 && path.st_dev == dir.st_dev &&
+		path.st_ino == dir.st_ino)
+		return 0;
+	if (c->dir >= 0)
+		close(c->dir);
+	c->dir = -1;
+	return try_folder(c);
+}
+
 static struct ml_claim *
 make(bool raw)
 {
@@ -218,7 +236,7 @@ ml_claim_put(struct ml_claim *c, const char *key, size_t key_len, const char *va
 		v.iov_base = (void *)(uintptr_t)ml_out_end(&o, &n);
 		v.iov_len = n;
 	}
-	if (make_name(name) != 0 || (c->place == NULL && write_file(c->dir, name, &v, 1) != 0)) {
+	if (make_name(name) != 0 || (c->place == NULL && (keep_up(c) != 0 || write_file(c->dir, name, &v, 1) != 0))) {
 		int e = errno;
 
 		ml_arena_reset(&c->arena);
