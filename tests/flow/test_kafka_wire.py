@@ -131,6 +131,45 @@ class Wire(Case):
         self.server.wait_caught_up("three")
         self.assertEqual([e.data["id"] for e in self.rows("three_u")], ["1"])
 
+    def test_partition_counts_of_topics(self):
+        """The URI's number against that of the topic that is there (protocols.md 14.5)."""
+        by_key = {"dispatchers": [{"matcher": ["*.*"], "partition": "index-value"}]}
+        uri = f"kafka://{self.broker}/counts?protocol=canal-json"
+        self.feed("counts", partitions=4, sink_config=by_key)
+        self.assertEqual(self.kafka.topics()["counts"], 4)
+        reply = self.server.api("POST", "/api/v1/changefeeds", {"changefeed_id": "more", "sink_uri": uri + "&partition-num=5"})
+        self.assertEqual(reply.code(), "CDC:ErrKafkaInvalidConfig", reply.text())
+        self.assertIn("CDC:ErrKafkaInvalidPartitionNum", reply.text())
+        self.server.pause("counts")
+        for number, query, used in ((0, "&partition-num=2", {0, 1}), (1, "", {0, 1, 2, 3})):
+            name = f"less{number}"
+            self.server.create(name, uri + query, filter_rules=[f"{name}.*"], sink_config=by_key)
+            self.db.run(f"CREATE DATABASE {name}", f"CREATE TABLE {name}.t (id INT PRIMARY KEY)",
+                        f"INSERT INTO {name}.t SELECT seq FROM {name}.seq_1_to_100")
+            self.server.wait_caught_up(name)
+            self.assertEqual({e.partition for e in self.rows("counts") if e.db == name}, used)
+            self.server.remove(name)
+        self.server.create("fresh", f"kafka://{self.broker}/fresh?protocol=canal-json", filter_rules=["fresh.*"])
+        self.assertEqual(self.kafka.topics()["fresh"], 3, "of a new topic when nothing says how many")
+        self.server.remove("fresh")
+
+    def test_acknowledgements_and_compression(self):
+        names = []
+        for number, query in enumerate(("compression=gzip", "compression=snappy", "compression=lz4", "compression=zstd",
+                                        "compression=none", "compression=brotli", "required-acks=1", "required-acks=0&max-retry=0")):
+            name = f"put{number}"
+            names.append((name, query))
+            self.feed(name, query="&" + query)
+            self.db.run(*(f"INSERT INTO {name}.t VALUES ({i}, REPEAT('abc', 1000))" for i in range(5)))
+        for name, query in names:
+            self.server.wait_caught_up(name)
+            with self.subTest(query):
+                rows = parts.wait_until(lambda: [r for r in [self.rows(name)] if len(r) >= 5], 10, "the rows are there")[0]
+                self.assertEqual([e.data["id"] for e in rows], list("01234"))
+                self.assertEqual({e.data["v"] for e in rows}, {"abc" * 1000})
+            self.server.remove(name)
+        self.assertIn("unknown compression", self.server.log.read_text())
+
     def test_a_rename_goes_to_the_old_topic_and_watermarks_to_all(self):
         self.feed("ren", partitions=2, sink_config={"dispatchers": [{"matcher": ["ren.*"], "topic": "x_{schema}.{table}"}]})
         self.db.run("INSERT INTO ren.t VALUES (1, 'a')", "RENAME TABLE ren.t TO ren.u", "INSERT INTO ren.u VALUES (2, 'b')",
@@ -153,6 +192,25 @@ class Wire(Case):
         for topic in ("x_ren.t", "x_ren.u"):
             self.assertEqual(self.kafka.topics()[topic], 2)
             self.assertEqual({e.partition for e in self.events(topic) if e.kind == decode.WATERMARK}, {0, 1}, topic)
+
+
+class Replicas(Case):
+    def test_fewer_replicas_than_must_be_in_sync(self):
+        kafka, db = Kafka("min.insync.replicas=2"), MariaDB()
+        server = Millrace(db)
+        uri = f"kafka://{kafka.address}/isr?protocol=canal-json&partition-num=1"
+        reply = server.api("POST", "/api/v1/changefeeds", {"changefeed_id": "isr", "sink_uri": uri})
+        self.assertEqual(reply.code(), "CDC:ErrKafkaInvalidConfig", reply.text())
+        self.assertIn("`min.insync.replicas` 2", reply.text())
+        self.assertNotIn("isr", kafka.topics(), "nothing was made for it")
+        # Who wants only one acknowledgement is not asked.
+        server.create("isr", uri + "&required-acks=1", filter_rules=["isr.*"])
+        db.run("CREATE DATABASE isr", "CREATE TABLE isr.t (id INT PRIMARY KEY)", "INSERT INTO isr.t VALUES (1)")
+        server.wait_caught_up("isr")
+        self.assertEqual([e.data["id"] for e in decode.of_messages(kafka.messages("isr"), "canal-json") if e.kind == decode.ROW], ["1"])
+        server.stop()
+        db.stop()
+        kafka.stop()
 
 
 if __name__ == "__main__":
