@@ -387,6 +387,25 @@ ddl_goes_out_with_the_new_names(void **state)
 }
 
 static void
+names_are_found_where_the_source_tells_no_case_apart(void **state)
+{
+	static const char *const rules[][3] = { { "a.*", "z", "{table}_x" } };
+	struct hand h;
+
+	(void)state;
+	hand_init(&h, rules, 1);
+	/* The source's names are in lower case then, the text is as it was typed. */
+	assert_int_equal(
+		ddl(&h, 3, "a.t", "CREATE TABLE A.T (id INT, FOREIGN KEY (id) REFERENCES T (id))", NULL, NULL), 0);
+	assert_string_equal(h.query, "z.t_x<. CREATE TABLE `z`.`t_x` (id INT, FOREIGN KEY (id) REFERENCES `t_x` (id))");
+	/* Where it does, a table that is known is itself. */
+	assert_int_equal(ddl(&h, 3, "a.U", "CREATE TABLE U (id INT)", NULL, NULL), 0);
+	assert_int_equal(ddl(&h, 3, "a.u", "CREATE TABLE u LIKE U", NULL, NULL), 0);
+	assert_string_equal(h.query, "z.u_x<. CREATE TABLE `u_x` LIKE `U_x`");
+	ml_router_free(h.router);
+}
+
+static void
 the_old_claim_is_free_for_a_swap(void **state)
 {
 	static const char *const rules[][3] = { { "a.*", "z", "" } };
@@ -509,6 +528,7 @@ main(void)
 		cmocka_unit_test(many_claims_are_found_again),
 		cmocka_unit_test(rows_go_out_under_the_new_name),
 		cmocka_unit_test(ddl_goes_out_with_the_new_names),
+		cmocka_unit_test(names_are_found_where_the_source_tells_no_case_apart),
 		cmocka_unit_test(the_old_claim_is_free_for_a_swap),
 		cmocka_unit_test(shards_share_one_definition),
 		cmocka_unit_test(ddl_of_one_shard_spares_the_others),
