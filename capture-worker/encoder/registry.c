@@ -5,6 +5,7 @@
 #include "capture-worker/encoder/avro/avro.h"
 #include "capture-worker/encoder/canal/canal.h"
 #include "capture-worker/encoder/canal_json/canal_json.h"
+#include "capture-worker/encoder/craft/craft.h"
 #include "capture-worker/encoder/csv/csv.h"
 #include "capture-worker/encoder/encoder.h"
 #include "capture-worker/encoder/maxwell/maxwell.h"
@@ -15,6 +16,7 @@ const struct ml_encoder_ops *const ml_encoders[] = {
 	&ml_encoder_avro,
 	&ml_encoder_canal,
 	&ml_encoder_canal_json,
+	&ml_encoder_craft,
 	&ml_encoder_csv,
 	&ml_encoder_maxwell,
 	&ml_encoder_open,

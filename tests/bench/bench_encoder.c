@@ -236,6 +236,7 @@ main(void)
 	run_avro("", rows, s);
 	run_avro("enable-tidb-extension=true", rows, s);
 	run("canal", "", "", rows, s);
+	run("craft", "", "", rows, s);
 	run("maxwell", "", "", rows, s);
 	run("canal-json", "", "", rows, s);
 	run("canal-json", "enable-tidb-extension=true", "", rows, s);
