@@ -1,5 +1,6 @@
 #include "capture-worker/source/mysql/schema_read.h"
 
+#include <mysqld_error.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,11 +166,14 @@ has(const char *text, const char *word)
 /* The column's default: MariaDB gives an SQL expression, MySQL the value. */
 static void
 take_default(struct reading *r, struct ml_column *c, struct ml_arena *a, const char *text, unsigned long len,
-	const char *extra)
+	const char *type, const char *extra)
 {
 	if (text == NULL)
 		return;
-	if (r->mariadb || (c->type == ML_T_BIT && len > 1 && (text[0] == 'b' || text[0] == 'B'))) {
+	/* MySQL writes values of BIT as b'101', those of BINARY and VARBINARY as 0x4142. */
+	if (r->mariadb || (c->type == ML_T_BIT && len > 1 && (text[0] == 'b' || text[0] == 'B')) ||
+		(has(type, "binary(") && len > 2 && text[0] == '0' && text[1] == 'x' &&
+			!has(extra, "DEFAULT_GENERATED"))) {
 		ml_column_default_sql(c, a, text, len);
 		return;
 	}
@@ -210,7 +214,7 @@ fill_column(struct reading *r, struct ml_schema *s, struct ml_column *c, MYSQL_R
 	}
 	c->comment = keep(a, row[C_COMMENT], len[C_COMMENT]);
 	if (!(c->flags & ML_F_GENERATED))
-		take_default(r, c, a, row[C_DEFAULT], len[C_DEFAULT], extra);
+		take_default(r, c, a, row[C_DEFAULT], len[C_DEFAULT], row[C_TYPE], extra);
 	ml_column_settle(c, a, s->charset, s->collation);
 }
 
@@ -278,9 +282,70 @@ fill_index(struct ml_schema *s, struct ml_index *x, MYSQL_ROW row)
 	x->cols[x->n_cols++] = (uint16_t)col;
 }
 
+static void
+put_name(struct ml_buf *out, struct ml_text name)
+{
+	ml_buf_putc(out, '`');
+	for (uint32_t i = 0; i < name.len; i++) {
+		if (name.s[i] == '`')
+			ml_buf_putc(out, '`');
+		ml_buf_putc(out, name.s[i]);
+	}
+	ml_buf_putc(out, '`');
+}
+
 /*
- * Indexes in the server's own order, which is that of their ids but for unique ones standing in front: no ORDER BY.  The rows
- * of one index come together, by SEQ_IN_INDEX.
+ * MySQL keeps STATISTICS as a view over its dictionary, whose rows come as its plan has it: only SHOW INDEX knows the order
+ * that decides which unique key comes first.
+ */
+static int
+order_indexes(struct reading *r, struct ml_schema *s, struct ml_err *err)
+{
+	MYSQL_RES *res;
+	MYSQL_ROW row;
+	uint16_t at = 0;
+
+	ml_buf_clear(&r->sql);
+	ml_buf_puts(&r->sql, "SHOW INDEX FROM ");
+	put_name(&r->sql, s->table);
+	ml_buf_puts(&r->sql, " FROM ");
+	put_name(&r->sql, s->db);
+	if (query(r->my, r->sql.data, r->sql.len, &res, err) != 0) {
+		/* Dropped meanwhile: the log will say so. */
+		if (mysql_errno(r->my) != ER_NO_SUCH_TABLE && mysql_errno(r->my) != ER_BAD_DB_ERROR)
+			return -1;
+		if (err != NULL)
+			*err = (struct ml_err){ 0 };
+		return 0;
+	}
+	while ((row = mysql_fetch_row(res)) != NULL) {
+		if (row[2] == NULL || row[3] == NULL || strcmp(row[3], "1") != 0)
+			continue;
+		for (uint16_t i = at; i < s->n_indexes; i++)
+			if (strcmp(s->indexes[i].name.s, row[2]) == 0) {
+				struct ml_index x = s->indexes[i];
+
+				s->indexes[i] = s->indexes[at];
+				s->indexes[at++] = x;
+				break;
+			}
+	}
+	mysql_free_result(res);
+	return 0;
+}
+
+static int
+order_all_indexes(struct reading *r, struct ml_err *err)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->t[i]->n_indexes > 1 && order_indexes(r, r->t[i], err) != 0)
+			return -1;
+	return 0;
+}
+
+/*
+ * MariaDB gives indexes in their own order, which is that of their ids but for unique ones standing in front: no ORDER BY.  The
+ * rows of one index come by SEQ_IN_INDEX.
  */
 static int
 read_indexes(struct reading *r, struct ml_err *err)
@@ -289,8 +354,12 @@ read_indexes(struct reading *r, struct ml_err *err)
 	MYSQL_ROW row;
 
 	if (ask(r,
-		    "SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, NULLABLE "
-		    "FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = %s",
+		    r->mariadb
+			    ? "SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, NULLABLE "
+			      "FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = %s"
+			    : "SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, NULLABLE "
+			      "FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = %s "
+			      "ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX",
 		    &res, err) != 0)
 		return -1;
 	while ((row = mysql_fetch_row(res)) != NULL) {
@@ -401,7 +470,7 @@ read_db(MYSQL *my, struct ml_text db, struct ml_text charset, const char *table,
 					       bar != NULL ? (size_t)(bar - s->collation.s) : s->collation.len);
 	}
 	if (r.n > 0 && (read_columns(&r, err) != 0 || read_indexes(&r, err) != 0 ||
-			       (r.mariadb && read_json_checks(&r, err) != 0)))
+			       (r.mariadb ? read_json_checks(&r, err) : order_all_indexes(&r, err)) != 0))
 		goto fail;
 	for (size_t i = 0; i < r.n; i++) {
 		ml_schema_finish(r.t[i]);

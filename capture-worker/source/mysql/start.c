@@ -257,13 +257,13 @@ ml_start_find(struct ml_my_conn *c, const struct ml_my_target *t, uint32_t serve
 		ML_ERR(err, ErrStartTsBeforeGC, 0, (unsigned long long)ts, (unsigned long long)v[0].created);
 		goto out;
 	}
-	/* Files are made in order: the last one made at or before ts. */
+	/* Files are made in order: the last one made at or before ts, of which only the second is known. */
 	for (hi = n; hi - lo > 1;) {
 		size_t mid = lo + (hi - lo) / 2;
 
 		if (look(t, server_id, v[mid].name, &v[mid].created, NULL, err) < 0)
 			goto out;
-		if (v[mid].created <= ts)
+		if (v[mid].created + ml_ts_from_ms(1000) <= ts)
 			lo = mid;
 		else
 			hi = mid;
