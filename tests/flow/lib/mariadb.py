@@ -44,12 +44,14 @@ class MariaDB:
         self.socket = self.dir / "sock"
         self.options = {k.replace("_", "-"): v for k, v in {**_OPTIONS, **(options or {})}.items()}
         shutil.copytree(_template(), self.dir / "data")
+        (self.dir / "tmp").mkdir()
         self.process = None
         self.start()
 
     def start(self):
         args = ["mariadbd", "--no-defaults", f"--datadir={self.dir}/data", f"--socket={self.socket}",
-                f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.dir}/pid"]
+                # One that starts removes temporary tables of others in the same folder.
+                f"--tmpdir={self.dir}/tmp", f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.dir}/pid"]
         if os.geteuid() == 0:
             args.append("--user=root")
         args += [f"--{name}" if value is None else f"--{name}={value}"
