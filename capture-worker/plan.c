@@ -53,7 +53,7 @@ check_settings(const struct ml_plan *p, const Ml__ChangefeedSpec *spec, struct m
 			rc = ML_ERRF(err, ErrSinkURIInvalid, 0, "sink uri invalid '%s is not supported by %s scheme'",
 				mysql_only[i], p->uri->scheme);
 	}
-	if (rc == 0 && has_checksums(doc) && selects_columns(spec, &a))
+	if (rc == 0 && p->sink->topics && has_checksums(doc) && selects_columns(spec, &a))
 		rc = ML_ERRF(err, ErrInvalidReplicaConfig, 0,
 			"invalid replica config, integrity-check-level and column-selectors cannot be used together");
 	ml_arena_fini(&a);

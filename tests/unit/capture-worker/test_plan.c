@@ -39,6 +39,9 @@ settings_that_do_not_go_together_are_refused(void **state)
 			"{\"column-selectors\":[{\"matcher\":[\"*.*\"],\"columns\":[\"*\"]}]}",
 			"{\"integrity\":{\"integrity-check-level\":\"correctness\"}}", ML_ErrInvalidReplicaConfig,
 			"column-selectors" },
+		/* Only messages have checksums. */
+		{ "file:///d?protocol=csv", "", "{\"column-selectors\":[{\"matcher\":[\"*.*\"],\"columns\":[\"*\"]}]}",
+			"{\"integrity\":{\"integrity-check-level\":\"correctness\"}}", ML_OK, "csv" },
 		{ "kafka://h/t?protocol=canal-json", "", "{\"column-selectors\":[]}",
 			"{\"integrity\":{\"integrity-check-level\":\"correctness\"}}", ML_OK, "canal-json" },
 		{ "kafka://h/t?protocol=canal-json", "", "{\"encoder-concurrency\":-1}", "", ML_ErrSinkInvalidConfig,
