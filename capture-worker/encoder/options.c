@@ -214,7 +214,7 @@ read_csv(struct ml_csv_opts *c, json_object *csv, struct ml_err *err)
 int
 ml_encoder_opts_read(struct ml_encoder_opts *opts, const struct ml_encoder_env *env, struct ml_err *err)
 {
-	struct ml_encoder_opts o = { .open_old_value = true };
+	struct ml_encoder_opts o = { .open_old_value = true, .debezium_old_value = true };
 	json_object *sink, *kafka;
 
 	if (parse_config(&sink, env->spec, err) < 0)
@@ -226,6 +226,8 @@ ml_encoder_opts_read(struct ml_encoder_opts *opts, const struct ml_encoder_env *
 		both_bool(sink, env->sink_uri, "content-compatible", &o.content_compatible, err) < 0 ||
 		config_bool(sink, "delete-only-output-handle-key-columns", &o.delete_handle_only, err) < 0 ||
 		config_bool(member(sink, "open"), "output-old-value", &o.open_old_value, err) < 0 ||
+		config_bool(member(sink, "debezium"), "output-old-value", &o.debezium_old_value, err) < 0 ||
+		both_bool(sink, env->sink_uri, "debezium-disable-schema", &o.debezium_no_schema, err) < 0 ||
 		read_numbers(&o, env, kafka, err) < 0)
 		goto fail;
 	if (o.content_compatible)

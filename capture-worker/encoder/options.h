@@ -28,6 +28,8 @@ struct ml_encoder_opts {
 	bool content_compatible;  /* content-compatible */
 	bool delete_handle_only;  /* delete-only-output-handle-key-columns */
 	bool open_old_value;      /* open.output-old-value */
+	bool debezium_old_value;  /* debezium.output-old-value */
+	bool debezium_no_schema;  /* debezium-disable-schema */
 	uint32_t max_batch_size;  /* rows per message, > 0 */
 	size_t max_message_bytes; /* bytes of Length (protocols.md 4.2), the lower of env's and the configured value */
 	struct ml_csv_opts csv;   /* for storage only; its defaults elsewhere */

@@ -7,6 +7,7 @@
 #include "capture-worker/encoder/canal_json/canal_json.h"
 #include "capture-worker/encoder/craft/craft.h"
 #include "capture-worker/encoder/csv/csv.h"
+#include "capture-worker/encoder/debezium/debezium.h"
 #include "capture-worker/encoder/encoder.h"
 #include "capture-worker/encoder/maxwell/maxwell.h"
 #include "capture-worker/encoder/open/open.h"
@@ -18,6 +19,7 @@ const struct ml_encoder_ops *const ml_encoders[] = {
 	&ml_encoder_canal_json,
 	&ml_encoder_craft,
 	&ml_encoder_csv,
+	&ml_encoder_debezium,
 	&ml_encoder_maxwell,
 	&ml_encoder_open,
 	&ml_encoder_simple,

@@ -80,7 +80,9 @@ struct ml_column {
 	bool virtual_generated; /* never handed to encoders: its datum is ML_D_ABSENT */
 	bool auto_increment;
 	bool json_text;         /* MariaDB: longtext with CHECK json_valid */
+	bool on_update_now;     /* ON UPDATE CURRENT_TIMESTAMP */
 	bool has_default;       /* dflt holds the default's text; false: none or NULL */
+	bool default_expr;      /* dflt is an expression, but for CURRENT_TIMESTAMP, and no value */
 	int32_t flen;           /* declared length or precision, -1 if not given */
 	int32_t decimal;        /* scale or fractional digits, -1 if not given */
 	struct ml_text dflt;    /* the value, not the SQL expression */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture-worker/encoder/connect_name.h"
 #include "capture-worker/encoder/java_type.h"
 #include "capture-worker/encoder/text/base64.h"
 #include "capture-worker/encoder/text/escape.h"
@@ -128,57 +129,18 @@ put_int(struct ml_out *o, int64_t v)
 	o->p += ml_i64_text(ml_out_need(o, ML_INT_TEXT_MAX), v);
 }
 
-/* A name as Avro takes it: per character, what is not [A-Za-z0-9_] becomes '_'; a digit in front gets one before it. */
-static void
-put_name(struct ml_out *o, struct ml_text t)
-{
-	const uint8_t *s = (const uint8_t *)t.s, *end = s + t.len;
-	char *p = ml_out_need(o, (size_t)t.len + 1);
-
-	for (bool first = true; s < end; first = false) {
-		uint32_t rune;
-		unsigned n = ml_utf8_rune(s, end, &rune);
-		bool digit = *s >= '0' && *s <= '9';
-
-		if (digit && first)
-			*p++ = '_';
-		*p++ = digit || (*s >= 'A' && *s <= 'Z') || (*s >= 'a' && *s <= 'z') ? (char)*s : '_';
-		s += n > 0 ? n : 1;
-	}
-	o->p = p;
-}
-
-/* The elements joined by commas; in each of them `,` gets a backslash, then \' and '' become '. */
+/* The elements joined by commas. */
 static void
 put_allowed(struct ml_out *o, const struct ml_column *c)
 {
 	for (int i = 0; i < c->n_elems; i++) {
-		const char *s = c->elems[i].s, *end = s + c->elems[i].len;
-		size_t room = 2 * (size_t)c->elems[i].len + 1, n = 0, m = 0;
-		char *buf = malloc(room);
+		char *buf = malloc(2 * (size_t)c->elems[i].len + 1);
 
 		if (buf == NULL)
 			abort();
-		for (; s < end; s++) {
-			if (*s == ',')
-				buf[n++] = '\\';
-			buf[n++] = *s;
-		}
-		for (size_t k = 0; k < n; k++) {
-			if (buf[k] == '\\' && k + 1 < n && buf[k + 1] == '\'')
-				k++;
-			buf[m++] = buf[k];
-		}
-		n = m;
-		m = 0;
-		for (size_t k = 0; k < n; k++) {
-			if (buf[k] == '\'' && k + 1 < n && buf[k + 1] == '\'')
-				k++;
-			buf[m++] = buf[k];
-		}
 		if (i > 0)
 			ml_out_lit(o, ",");
-		ml_escape_s(o, buf, m);
+		ml_escape_s(o, buf, ml_connect_element(buf, c->elems[i]));
 		free(buf);
 	}
 }
@@ -296,7 +258,7 @@ put_field(struct ml_out *o, const struct ml_column *c, const struct av_rules *ru
 	if (has || nullable)
 		ml_out_lit(o, ",");
 	ml_out_lit(o, "\"name\":\"");
-	put_name(o, c->name);
+	ml_connect_name(o, c->name);
 	ml_out_lit(o, "\",\"type\":");
 	if (nullable && has)
 		ml_out_lit(o, "[");
@@ -315,12 +277,12 @@ av_schema_text(struct ml_out *o, const struct ml_schema *s, const uint16_t *cols
 	const struct av_rules *rules, bool extension)
 {
 	ml_out_lit(o, "{\"type\":\"record\",\"name\":\"");
-	put_name(o, s->table);
+	ml_connect_name(o, s->table);
 	ml_out_lit(o, "\",\"namespace\":\"");
-	put_name(o, rules->namespace);
+	ml_connect_name(o, rules->namespace);
 	if (s->db.len > 0) {
 		ml_out_lit(o, ".");
-		put_name(o, s->db);
+		ml_connect_name(o, s->db);
 	}
 	ml_out_lit(o, "\",\"fields\":[");
 	for (int i = 0; i < n_cols; i++) {

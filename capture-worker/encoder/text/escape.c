@@ -15,18 +15,21 @@
 /* The last store of a step may end this far behind what it means, and so may the last character. */
 #define SLACK 48
 
-enum how { PROFILE_E, PROFILE_S, LATIN1_E };
+enum how { PROFILE_E, PROFILE_S, PROFILE_I, LATIN1_E };
 
 /* Second character of a short escape, 'u' for \u00xx, 0 for bytes that stand for themselves. */
-static const char plain_escape[2][128] = {
+static const char plain_escape[3][128] = {
 #define COMMON                                                                                                         \
 	[0x00] = 'u', [0x01] = 'u', [0x02] = 'u', [0x03] = 'u', [0x04] = 'u', [0x05] = 'u', [0x06] = 'u',              \
 	[0x07] = 'u', [0x09] = 't', [0x0a] = 'n', [0x0b] = 'u', [0x0d] = 'r', [0x0e] = 'u', [0x0f] = 'u',              \
 	[0x10] = 'u', [0x11] = 'u', [0x12] = 'u', [0x13] = 'u', [0x14] = 'u', [0x15] = 'u', [0x16] = 'u',              \
 	[0x17] = 'u', [0x18] = 'u', [0x19] = 'u', [0x1a] = 'u', [0x1b] = 'u', [0x1c] = 'u', [0x1d] = 'u',              \
-	[0x1e] = 'u', [0x1f] = 'u', ['"'] = '"', ['\\'] = '\\', ['<'] = 'u', ['>'] = 'u', ['&'] = 'u'
-	[PROFILE_E] = { COMMON, [0x08] = 'u', [0x0c] = 'u' },
-	[PROFILE_S] = { COMMON, [0x08] = 'b', [0x0c] = 'f' },
+	[0x1e] = 'u', [0x1f] = 'u', ['"'] = '"', ['\\'] = '\\'
+#define HTML ['<'] = 'u', ['>'] = 'u', ['&'] = 'u'
+	[PROFILE_E] = { COMMON, HTML, [0x08] = 'u', [0x0c] = 'u' },
+	[PROFILE_S] = { COMMON, HTML, [0x08] = 'b', [0x0c] = 'f' },
+	[PROFILE_I] = { COMMON, [0x08] = 'u', [0x0c] = 'u' },
+#undef HTML
 #undef COMMON
 };
 
@@ -108,10 +111,18 @@ put_high(char *p, const uint8_t **s, const uint8_t *end, enum how how)
 }
 
 #ifdef __SSE2__
-/* Bytes of v that may not be copied as they are, one bit each: < 0x20, >= 0x80, " \ < > &. */
+/* Bytes of v that may not be copied as they are, one bit each: < 0x20, " \, and but for profile I >= 0x80, < > &. */
 static inline unsigned
-special(__m128i v)
+special(__m128i v, enum how how)
 {
+	if (how == PROFILE_I) {
+		__m128i i = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+
+		i = _mm_or_si128(i, _mm_cmpeq_epi8(v, _mm_set1_epi8('"')));
+		i = _mm_or_si128(i, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+		return (unsigned)_mm_movemask_epi8(i);
+	}
+
 	/* As signed bytes, both controls and bytes >= 0x80 are below 0x20. */
 	__m128i m = _mm_cmpgt_epi8(_mm_set1_epi8(0x20), v);
 
@@ -161,7 +172,7 @@ load_tail(const uint8_t *s, size_t n)
 
 /* Copies bytes up to the first special one or the end; up to 16 bytes behind p are overwritten. */
 static inline char *
-copy_plain(char *p, const uint8_t **s, const uint8_t *end)
+copy_plain(char *p, const uint8_t **s, const uint8_t *end, enum how how)
 {
 	unsigned mask, n;
 
@@ -169,7 +180,7 @@ copy_plain(char *p, const uint8_t **s, const uint8_t *end)
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)*s);
 
 		_mm_storeu_si128((__m128i *)(void *)p, v);
-		mask = special(v);
+		mask = special(v, how);
 		if (mask != 0) {
 			n = (unsigned)__builtin_ctz(mask);
 			*s += n;
@@ -183,7 +194,7 @@ copy_plain(char *p, const uint8_t **s, const uint8_t *end)
 		__m128i v = load_tail(*s, n);
 
 		_mm_storeu_si128((__m128i *)(void *)p, v);
-		mask = special(v) | 1u << n;
+		mask = special(v, how) | 1u << n;
 		n = (unsigned)__builtin_ctz(mask);
 		*s += n;
 		p += n;
@@ -192,11 +203,12 @@ copy_plain(char *p, const uint8_t **s, const uint8_t *end)
 }
 #else
 static inline char *
-copy_plain(char *p, const uint8_t **s, const uint8_t *end)
+copy_plain(char *p, const uint8_t **s, const uint8_t *end, enum how how)
 {
 	const uint8_t *q = *s;
 
-	while (q < end && *q < 0x80 && plain_escape[PROFILE_E][*q] == 0)
+	while (q < end &&
+		(*q < 0x80 ? plain_escape[how == PROFILE_I ? PROFILE_I : PROFILE_E][*q] == 0 : how == PROFILE_I))
 		*p++ = (char)*q++;
 	*s = q;
 	return p;
@@ -207,7 +219,7 @@ static inline __attribute__((always_inline)) void
 escape(struct ml_out *o, const char *text, size_t len, enum how how)
 {
 	const uint8_t *s = (const uint8_t *)text, *end = s + len;
-	const char *table = plain_escape[how == PROFILE_S ? PROFILE_S : PROFILE_E];
+	const char *table = plain_escape[how == LATIN1_E ? PROFILE_E : how];
 
 	while (s < end) {
 		size_t take = (size_t)(end - s) < STEP_BYTES ? (size_t)(end - s) : STEP_BYTES;
@@ -215,7 +227,7 @@ escape(struct ml_out *o, const char *text, size_t len, enum how how)
 		const uint8_t *stop = s + take;
 
 		for (;;) {
-			p = copy_plain(p, &s, stop);
+			p = copy_plain(p, &s, stop, how);
 			if (s >= stop)
 				break;
 			/* The last character of a step may end behind it, so it is read up to the end of the text. */
@@ -251,6 +263,12 @@ void
 ml_escape_s(struct ml_out *o, const char *s, size_t n)
 {
 	escape(o, s, n, PROFILE_S);
+}
+
+void
+ml_escape_i(struct ml_out *o, const char *s, size_t n)
+{
+	escape(o, s, n, PROFILE_I);
 }
 
 void

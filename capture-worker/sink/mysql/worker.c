@@ -467,16 +467,8 @@ finish(struct worker *w, struct sql_unit *units)
 	assign_ready(e);
 	pthread_mutex_unlock(&e->lock);
 	for (struct sql_unit *u = units, *next; u != NULL; u = next) {
-		struct sql_unit *piece = u->piece, *more;
-
 		next = u->next;
-		if (piece == NULL)
-			parcel_done(e, u->parcel);
-		/* The last piece's batch holds the unit itself. */
-		for (; piece != NULL; piece = more) {
-			more = piece->piece;
-			parcel_done(e, piece->parcel);
-		}
+		parcel_done(e, u->parcel);
 	}
 	/* Only now: who waits for everything must find it durable. */
 	pthread_mutex_lock(&e->lock);

@@ -388,6 +388,7 @@ change_default(struct work *w, const struct ml_change *ch)
 	if (col < 0)
 		return;
 	w->cols[col].c.has_default = ch->kind == ML_CH_SET_DEFAULT && ch->column->has_default;
+	w->cols[col].c.default_expr = w->cols[col].c.has_default && ch->column->default_expr;
 	w->cols[col].c.dflt = w->cols[col].c.has_default ? ch->column->dflt : (struct ml_text){ "", 0 };
 	if (w->cols[col].c.type != ML_T_BLOB) /* a TEXT's length would grow again */
 		ml_column_settle(&w->cols[col].c, &w->a, w->charset, w->collation);

@@ -342,6 +342,7 @@ ml_px_default(struct ml_px *px, struct ml_column *c)
 	bool negative;
 
 	c->has_default = true;
+	c->default_expr = false;
 	if (ml_px_take(px, "NULL")) {
 		c->has_default = false;
 		c->dflt = (struct ml_text){ NULL, 0 };
@@ -392,6 +393,7 @@ ml_px_default(struct ml_px *px, struct ml_column *c)
 		return;
 	}
 	/* An expression: kept as its text. */
+	c->default_expr = true;
 	from = px->i;
 	if (ml_px_punct(px, 0, '(')) {
 		ml_px_skip_parens(px);
@@ -459,6 +461,7 @@ attribute(struct ml_px *px, struct ml_change *ch)
 	} else if (ml_px_take(px, "DEFAULT")) {
 		ml_px_default(px, c);
 	} else if (ml_px_take2(px, "ON", "UPDATE")) {
+		c->on_update_now = true;
 		if (!ml_px_end(px))
 			px->i++;
 		if (ml_px_punct(px, 0, '('))
@@ -786,6 +789,8 @@ ml_column_default_sql(struct ml_column *c, struct ml_arena *a, const char *text,
 	px_of(&px, &env, a, text, len);
 	first = *ml_px_peek(&px, 0);
 	ml_px_default(&px, c);
+	if (c->has_default && !ml_px_end(&px))
+		c->default_expr = true;
 	/* A function's call or a larger expression: the server's own text. */
 	if (c->has_default && first.kind == ML_TK_WORD && !text_is(c->dflt, "CURRENT_TIMESTAMP") && !ml_px_end(&px))
 		c->dflt = (struct ml_text){ ml_arena_strndup(a, text, len), (uint32_t)len };

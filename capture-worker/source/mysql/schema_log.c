@@ -64,7 +64,7 @@ get_text(struct ml_rd *r, struct ml_arena *a)
 	return (struct ml_text){ ml_arena_strndup(a, (const char *)p, n), n };
 }
 
-enum { CF_ZEROFILL = 1, CF_VIRTUAL = 2, CF_AUTO = 4, CF_DEFAULT = 8, CF_JSON = 16 };
+enum { CF_ZEROFILL = 1, CF_VIRTUAL = 2, CF_AUTO = 4, CF_DEFAULT = 8, CF_JSON = 16, CF_ON_UPDATE = 32, CF_EXPR = 64 };
 enum { IF_PRIMARY = 1, IF_UNIQUE = 2, IF_NULLABLE = 4, IF_PREFIX = 8, IF_VIRTUAL = 16 };
 
 static void
@@ -89,7 +89,8 @@ put_schema(struct ml_buf *b, const struct ml_schema *s)
 		put_u(b,
 			(c->zerofill ? CF_ZEROFILL : 0) | (c->virtual_generated ? CF_VIRTUAL : 0) |
 				(c->auto_increment ? CF_AUTO : 0) | (c->has_default ? CF_DEFAULT : 0) |
-				(c->json_text ? CF_JSON : 0),
+				(c->json_text ? CF_JSON : 0) | (c->on_update_now ? CF_ON_UPDATE : 0) |
+				(c->default_expr ? CF_EXPR : 0),
 			1);
 		put_u(b, (uint32_t)c->flen, 4);
 		put_u(b, (uint32_t)c->decimal, 4);
@@ -131,6 +132,8 @@ get_column(struct ml_rd *r, struct ml_column *c, struct ml_arena *a)
 	c->auto_increment = bits & CF_AUTO;
 	c->has_default = bits & CF_DEFAULT;
 	c->json_text = bits & CF_JSON;
+	c->on_update_now = bits & CF_ON_UPDATE;
+	c->default_expr = bits & CF_EXPR;
 	c->flen = (int32_t)(uint32_t)ml_rd_le(r, 4);
 	c->decimal = (int32_t)(uint32_t)ml_rd_le(r, 4);
 	c->dflt = get_text(r, a);

@@ -179,10 +179,12 @@ take_default(struct reading *r, struct ml_column *c, struct ml_arena *a, const c
 	}
 	c->has_default = true;
 	if (strncasecmp(text, "CURRENT_TIMESTAMP", 17) == 0 &&
-		(c->type == ML_T_TIMESTAMP || c->type == ML_T_DATETIME || has(extra, "DEFAULT_GENERATED")))
+		(c->type == ML_T_TIMESTAMP || c->type == ML_T_DATETIME || has(extra, "DEFAULT_GENERATED"))) {
 		c->dflt = keep(a, text, 17);
-	else
+	} else {
 		c->dflt = keep(a, text, len);
+		c->default_expr = has(extra, "DEFAULT_GENERATED");
+	}
 }
 
 enum { C_TABLE, C_NAME, C_DEFAULT, C_NULLABLE, C_CHARSET, C_COLLATION, C_TYPE, C_EXTRA, C_EXPR, C_COMMENT };
@@ -204,6 +206,7 @@ fill_column(struct reading *r, struct ml_schema *s, struct ml_column *c, MYSQL_R
 		c->collation = keep(a, row[C_COLLATION], len[C_COLLATION]);
 	}
 	c->auto_increment = has(extra, "auto_increment");
+	c->on_update_now = has(extra, "on update");
 	if (row[C_EXPR] != NULL && strcmp(row[C_EXPR], "ROW START") == 0) {
 		c->special = ML_SP_ROW_START;
 	} else if (row[C_EXPR] != NULL && strcmp(row[C_EXPR], "ROW END") == 0) {

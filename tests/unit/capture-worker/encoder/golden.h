@@ -2,8 +2,10 @@
  * golden.h - reads a golden case (tables, rows, DDL as lines of text), runs an encoder over it and compares with what is
  * wanted.  For test programs only; the text is trusted.
  *
- *	table NAME "db" "table" [id N] [version TS] [view]	starts a definition; a later one of the same NAME replaces it
- *	col "name" "int(10) unsigned" [notnull] [virtual] [generated] [default "text"] [charset "name" "collation"] [id N]
+ *	table NAME "db" "table" [id N] [version TS] [charset "name"] [view]
+ *		starts a definition; a later one of the same NAME replaces it
+ *	col "name" "int(10) unsigned" [notnull] [virtual] [generated] [default|expr "text"]
+ *		[onupdate] [auto] [charset "name" "collation"] [id N]
  *	index "name" [primary] [unique] "col"...
  *	insert|update|delete NAME COMMIT_TS	one row; then its images:
  *	- VALUE...	before			+ VALUE...	after
@@ -280,8 +282,13 @@ golden_table(struct golden *g, char *p)
 	g->open->table = golden_text(g, &p, &g->open->arena);
 	memset(g->ids, 0, sizeof(g->ids));
 	while ((name = golden_token(&p, &len, &quoted)) != NULL) {
-		uint64_t v = strtoull(p, &p, 10);
+		uint64_t v;
 
+		if (strcmp(name, "charset") == 0) {
+			g->open->charset = golden_text(g, &p, &g->open->arena);
+			continue;
+		}
+		v = strtoull(p, &p, 10);
 		if (strcmp(name, "id") == 0)
 			g->open->table_id = (int64_t)v;
 		else if (strcmp(name, "version") == 0)
@@ -311,8 +318,13 @@ golden_col(struct golden *g, char *p)
 			c->virtual_generated = true;
 		else if (strcmp(t, "generated") == 0)
 			c->flags |= ML_F_GENERATED;
-		else if (strcmp(t, "default") == 0) {
+		else if (strcmp(t, "onupdate") == 0)
+			c->on_update_now = true;
+		else if (strcmp(t, "auto") == 0)
+			c->auto_increment = true;
+		else if (strcmp(t, "default") == 0 || strcmp(t, "expr") == 0) {
 			c->has_default = true;
+			c->default_expr = t[0] == 'e';
 			c->dflt = golden_text(g, &p, &g->open->arena);
 		} else if (strcmp(t, "charset") == 0) {
 			c->charset = golden_text(g, &p, &g->open->arena);
