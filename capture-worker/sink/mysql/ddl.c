@@ -24,6 +24,10 @@
 #define GRACE_MS 5000
 /* A DDL that takes longer is told of this often. */
 #define SLOW_MS 30000
+/* How long ADD INDEX in TiDB may hold up what comes behind it. */
+#define ASYNC_WAIT_MS 10000
+#define JOB_POLL_MS 5000
+#define PAUSE_STEP_MS 100
 
 /* TiDB's action codes (protocols.md 2.9). */
 enum {
@@ -51,13 +55,21 @@ void
 sql_ddl_init(struct sql_ddl *d, const struct sql_target *t, const struct ml_sink_env *env)
 {
 	*d = (struct sql_ddl){ .target = t, .env = env, .seed = (uint32_t)ml_now_ms() };
+	atomic_init(&d->conn.fd, -1);
 	sql_ddl_ts_init(&d->progress, env, t->params->ddl_ts && !t->params->dry_run);
 }
 
 void
 sql_ddl_fini(struct sql_ddl *d)
 {
-	*d = (struct sql_ddl){ 0 };
+	sql_conn_close(&d->conn);
+}
+
+void
+sql_ddl_stop(struct sql_ddl *d)
+{
+	atomic_store(&d->stop, true);
+	sql_conn_break(&d->conn);
 }
 
 /* ---- errors ---- */
@@ -384,13 +396,14 @@ run_on(struct sql_ddl *d, struct sql_conn *c, const struct ml_ddl *ddl, const st
 static int
 try_once(struct sql_ddl *d, const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err)
 {
-	struct sql_conn c = { 0 };
 	int rc;
 
-	if (sql_conn_open(&c, d->target, true, err) != 0)
+	if (sql_conn_open(&d->conn, d->target, true, err) != 0)
 		return -1;
-	rc = run_on(d, &c, ddl, text, err);
-	sql_conn_close(&c);
+	rc = d->async != NULL ? sql_async_await(d->async, &d->conn, ddl, JOB_POLL_MS, err) : 0;
+	if (rc == 0)
+		rc = run_on(d, &d->conn, ddl, text, err);
+	sql_conn_close(&d->conn);
 	return rc;
 }
 
@@ -408,14 +421,25 @@ refused(const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err)
 	return -1;
 }
 
-static int
-run_with_tries(struct sql_ddl *d, const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err)
+/* Sleeps; false if it is to stop. */
+static bool
+pause_ms(struct sql_ddl *d, uint32_t ms)
+{
+	uint64_t end = ml_now_ms() + ms;
+
+	while (!atomic_load(&d->stop) && ml_now_ms() < end)
+		usleep(PAUSE_STEP_MS * 1000);
+	return !atomic_load(&d->stop);
+}
+
+int
+sql_ddl_try(struct sql_ddl *d, const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err)
 {
 	for (uint32_t tries = 1;; tries++) {
 		*err = (struct ml_err){ 0 };
 		if (try_once(d, ddl, text, err) == 0)
 			return 0;
-		if (err->code == ML_ErrDDLStateNotFound)
+		if (err->code == ML_ErrDDLStateNotFound || atomic_load(&d->stop))
 			return -1;
 		if (err->code != ML_ErrMySQLConnectionError && !sql_ddl_may_retry(err->lib, err->text))
 			return refused(ddl, text, err);
@@ -427,7 +451,8 @@ run_with_tries(struct sql_ddl *d, const struct ml_ddl *ddl, const struct ml_buf 
 			d->env->warn(d->env->arg, err);
 			d->warned = true;
 		}
-		usleep(sql_retry_delay_ms(tries, &d->seed) * 1000);
+		if (!pause_ms(d, sql_retry_delay_ms(tries, &d->seed)))
+			return -1;
 	}
 }
 
@@ -442,7 +467,12 @@ sql_ddl_run(struct sql_ddl *d, const struct ml_ddl *ddl, struct ml_err *err)
 	d->ts = ddl->commit_ts;
 	d->ran = false;
 	sql_ddl_text(&text, ddl, d->target);
-	rc = d->target->params->dry_run ? 0 : run_with_tries(d, ddl, &text, err);
+	if (d->target->params->dry_run)
+		rc = 0;
+	else if (d->async != NULL && sql_async_takes(d->target, ddl))
+		rc = sql_async_run(d->async, d, ddl, &text, ASYNC_WAIT_MS, err);
+	else
+		rc = sql_ddl_try(d, ddl, &text, err);
 	if (rc == 0) {
 		ml_info(d->env->object, "DDL done downstream commit_ts=%llu ms=%llu query=%s",
 			(unsigned long long)ddl->commit_ts, (unsigned long long)(ml_now_ms() - begin), text.data);

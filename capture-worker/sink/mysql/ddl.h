@@ -9,6 +9,7 @@
 #define ML_WORKER_SINK_MYSQL_DDL_H
 #include "capture-worker/event/ddl.h"
 #include "capture-worker/sink/mysql/conn.h"
+#include "capture-worker/sink/mysql/ddl_async.h"
 #include "capture-worker/sink/mysql/ddl_ts.h"
 #include "capture-worker/sink/sink.h"
 
@@ -21,6 +22,9 @@ struct sql_ddl {
 	bool ran; /* it was done, only the note of it failed */
 	bool warned;
 	uint32_t seed;
+	struct sql_conn conn; /* of the DDL that runs */
+	atomic_bool stop;
+	struct sql_async *async; /* NULL: of a job itself */
 };
 
 void sql_ddl_init(struct sql_ddl *d, const struct sql_target *t, const struct ml_sink_env *env);
@@ -31,6 +35,11 @@ void sql_ddl_fini(struct sql_ddl *d);
  * not), ErrReachMaxTry over ErrMySQLTxnError, ErrMySQLConnectionError.
  */
 int sql_ddl_run(struct sql_ddl *d, const struct ml_ddl *ddl, struct ml_err *err);
+
+/* The same without a look at what comes side by side; text: sql_ddl_text's. */
+int sql_ddl_try(struct sql_ddl *d, const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err);
+/* From another thread: the DDL that runs fails soon, and is not tried again. */
+void sql_ddl_stop(struct sql_ddl *d);
 
 /* The statement as it is sent: ddl's text, or a text of ours where that would mean something else downstream. */
 void sql_ddl_text(struct ml_buf *out, const struct ml_ddl *ddl, const struct sql_target *t);

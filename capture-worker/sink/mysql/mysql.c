@@ -23,6 +23,7 @@ struct mysql_sink {
 	struct sql_target target;
 	struct sql_engine *engine;
 	struct sql_ddl ddl;
+	struct sql_async async;
 	struct sql_syncpoint syncpoint;
 	ml_ts written; /* largest commit_ts handed to the engine */
 	struct ml_buf scratch;
@@ -65,6 +66,7 @@ close_sink(struct ml_sink *base)
 	if (s == NULL)
 		return;
 	sql_engine_stop(s->engine);
+	sql_async_fini(&s->async);
 	sql_ddl_fini(&s->ddl);
 	sql_target_fini(&s->target);
 	sql_params_fini(&s->params);
@@ -99,6 +101,7 @@ open_sink(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *er
 	if (s->target.server == SQL_TIDB && !s->params.workers_given)
 		s->params.workers = 64;
 	sql_ddl_init(&s->ddl, &s->target, env);
+	s->ddl.async = &s->async;
 	if (sql_engine_start(&s->engine, &engine, err) != 0) {
 		close_sink(&s->base);
 		return -1;
