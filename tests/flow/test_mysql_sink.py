@@ -29,10 +29,10 @@ class Pair(Case):
 
 
 class Values(Pair):
-    def test_rows_of_every_type_arrive_as_they_are(self):
-        self.feed("types", "types.*")
+    def copy_types(self, name, query=""):
+        self.feed(name, f"{name}.*", query=query)
         with self.source.connect() as c:
-            c.run("SET NAMES utf8mb4", "SET time_zone='+00:00'", "SET sql_mode='NO_AUTO_VALUE_ON_ZERO'",
+            for text in ("SET NAMES utf8mb4", "SET time_zone='+00:00'", "SET sql_mode='NO_AUTO_VALUE_ON_ZERO'",
                   "CREATE DATABASE types", """
                 CREATE TABLE types.`we``ird ?;'"` (
                     id BIGINT AUTO_INCREMENT PRIMARY KEY, ti TINYINT, si SMALLINT UNSIGNED, mi MEDIUMINT, bi BIGINT UNSIGNED,
@@ -67,9 +67,23 @@ class Values(Pair):
                   "UPDATE types.`we``ird ?;'\"` SET vc = 'back', s = 'b c', lt = 'x' WHERE id = 2",
                   "DELETE FROM types.`we``ird ?;'\"` WHERE id = 0",
                   "SET sql_mode = 'ALLOW_INVALID_DATES'",
-                  "UPDATE types.`we``ird ?;'\"` SET da = '2024-02-31' WHERE id = 3")
-        self.equal("types", "types")
-        self.assertEqual(self.target.query("SELECT COUNT(*) FROM types.`we``ird ?;'\"`")[0][0], "3")
+                  "UPDATE types.`we``ird ?;'\"` SET da = '2024-02-31' WHERE id = 3"):
+                c.query(text.replace("types", name))
+        self.equal(name, name)
+        self.assertEqual(self.target.query(f"SELECT COUNT(*) FROM {name}.`we``ird ?;'\"`")[0][0], "3")
+
+    def test_rows_of_every_type_arrive_as_they_are(self):
+        self.copy_types("types")
+
+    def test_the_same_as_prepared_statements(self):
+        def executed():
+            return int(self.target.query("SHOW GLOBAL STATUS LIKE 'Com_stmt_execute'")[0][1])
+        before = executed()
+        self.copy_types("prepared", "?multi-stmt-enable=false")
+        self.assertGreater(executed(), before)
+        before = executed()
+        self.copy_types("textual", "?multi-stmt-enable=false&cache-prep-stmts=false")
+        self.assertEqual(executed(), before)
 
     def test_tables_without_a_key_are_copied_with_force_replicate(self):
         self.feed("nokey", "nokey.*", force_replicate=True)

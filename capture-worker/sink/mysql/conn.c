@@ -19,6 +19,8 @@
 
 /* What sinks.md 3.1 assumes where the server does not say. */
 #define PACKET_DEFAULT 67108864
+/* Templates of one connection: TiCDC keeps 16384 for all of them. */
+#define PREPARED_DEFAULT 1024
 /* MariaDB's and MySQL's numbers that older headers lack. */
 #define ER_UNKNOWN_TIME_ZONE_NO 1298
 #define ER_UNKNOWN_VARIABLE_NO 1193
@@ -385,10 +387,16 @@ find_limits(struct sql_conn *c, struct sql_target *t)
 	struct ml_err ignored = { 0 };
 	char text[40];
 
+	t->max_prep_stmts = PREPARED_DEFAULT;
 	if (t->cache_prep_stmts &&
 		sql_conn_scalar(c, "select @@global.max_prepared_stmt_count", text, sizeof(text), &ignored) > 0 &&
-		strcmp(text, "-1") != 0 && strtoull(text, NULL, 10) / (t->params->workers + 1) == 0)
-		t->cache_prep_stmts = false;
+		strcmp(text, "-1") != 0) {
+		uint64_t share = strtoull(text, NULL, 10) / (t->params->workers + 1);
+
+		t->cache_prep_stmts = share > 0;
+		if (share < t->max_prep_stmts)
+			t->max_prep_stmts = (uint32_t)share;
+	}
 	if (sql_conn_scalar(c, "select @@global.max_allowed_packet", text, sizeof(text), &ignored) > 0) {
 		t->max_allowed_packet = strtoull(text, NULL, 10);
 	} else {

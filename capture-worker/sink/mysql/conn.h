@@ -30,6 +30,7 @@ struct sql_target {
 	bool mark_session; /* bdr-mode: the session's server_id marks what it writes; see event/mark.h */
 	bool mark_table;   /* bdr-mode: a row of the mark's table does, and a comment in DDL */
 	bool cache_prep_stmts;
+	uint32_t max_prep_stmts; /* a connection's share */
 	bool gbk;
 	uint64_t max_allowed_packet;
 	char zone[80]; /* for SET time_zone: the name or the offset; "": not set */

@@ -22,7 +22,7 @@ put_text(struct sql_out *o, struct ml_text s)
 static void
 put_value(struct sql_out *o, const struct sql_col *c, const struct ml_datum *d)
 {
-	if (o->args == NULL) {
+	if (o->args == NULL || d->kind == ML_D_ABSENT) {
 		sql_literal(o->text, d, c->quoting, o->no_backslash);
 		return;
 	}

@@ -11,6 +11,7 @@
 #include "capture-worker/event/mark.h"
 #include "capture-worker/sink/mysql/conflict.h"
 #include "capture-worker/sink/mysql/flush.h"
+#include "capture-worker/sink/mysql/stmt.h"
 #include "common/base/fault.h"
 #include "common/run/log.h"
 #include "common/run/loop.h"
@@ -42,6 +43,8 @@ struct worker {
 	struct sql_flush_env flush_env; /* the engine's, with a begin of its own where that names the worker */
 	char begin[200];
 	struct sql_args args;
+	struct ml_buf template;
+	struct sql_stmts *stmts; /* of conn; NULL: none yet */
 	uint32_t seed;
 };
 
@@ -224,11 +227,19 @@ pause_ms(struct worker *w, uint32_t ms)
 	return go_on;
 }
 
+static void
+disconnect(struct worker *w)
+{
+	sql_stmts_free(w->stmts);
+	w->stmts = NULL;
+	sql_conn_close(&w->conn);
+}
+
 static int
 connected(struct worker *w, struct ml_err *err)
 {
 	if (w->conn.my != NULL && ml_now_ms() - w->conn.used_ms >= IDLE_CHECK_MS && !sql_conn_alive(&w->conn))
-		sql_conn_close(&w->conn);
+		disconnect(w);
 	return w->conn.my != NULL ? 0 : sql_conn_open(&w->conn, w->e->env.target, false, err);
 }
 
@@ -264,6 +275,22 @@ send_packets(struct worker *w, uint32_t *failed, struct ml_err *err)
 }
 
 static int
+send_one(struct worker *w, uint32_t i, struct ml_err *err)
+{
+	const struct sql_flush *f = &w->flush;
+	const struct sql_target *t = w->e->env.target;
+	int rc = 1;
+
+	if (t->cache_prep_stmts) {
+		if (w->stmts == NULL)
+			w->stmts = sql_stmts_new(t->max_prep_stmts);
+		sql_flush_template(&w->template, &w->args, f, &w->flush_env, i);
+		rc = sql_stmts_run(w->stmts, &w->conn, &w->template, &w->args, err);
+	}
+	return rc <= 0 ? rc : sql_conn_run(&w->conn, f->text.data + f->stmts[i].at, f->stmts[i].len, NULL, err);
+}
+
+static int
 send_one_by_one(struct worker *w, uint32_t *failed, struct ml_err *err)
 {
 	const char *begin = w->flush_env.begin;
@@ -273,7 +300,7 @@ send_one_by_one(struct worker *w, uint32_t *failed, struct ml_err *err)
 	if (sql_conn_run(&w->conn, begin, strlen(begin), NULL, err) != 0)
 		return -1;
 	for (uint32_t i = 0; i < f->n_stmts; i++)
-		if (sql_conn_run(&w->conn, f->text.data + f->stmts[i].at, f->stmts[i].len, NULL, err) != 0) {
+		if (send_one(w, i, err) != 0) {
 			*failed = i;
 			return -1;
 		}
@@ -313,14 +340,12 @@ hide_values(struct ml_err *err)
 static void
 name_statement(struct worker *w, uint32_t i, struct ml_err *err)
 {
-	struct ml_buf text = { 0 };
 	struct ml_err e = *err;
 
 	hide_values(&e);
 	if (i < w->flush.n_stmts) {
-		sql_flush_template(&text, &w->args, &w->flush, &w->flush_env, i);
-		ML_ERRF(err, ErrMySQLTxnError, e.lib, "Failed query info: %.500s; %s", text.data, e.text);
-		ml_buf_fini(&text);
+		sql_flush_template(&w->template, &w->args, &w->flush, &w->flush_env, i);
+		ML_ERRF(err, ErrMySQLTxnError, e.lib, "Failed query info: %.500s; %s", w->template.data, e.text);
 	} else {
 		*err = e;
 	}
@@ -345,7 +370,7 @@ try_flush(struct worker *w, bool one_by_one, struct ml_err *err)
 		return 0;
 	name_statement(w, failed, err);
 	/* The server rolls back what is open when the connection goes. */
-	sql_conn_close(&w->conn);
+	disconnect(w);
 	return -1;
 }
 
@@ -433,7 +458,7 @@ take(struct worker *w, uint32_t *n_rows)
 		until.tv_sec += IDLE_CLOSE_MS / 1000;
 		if (pthread_cond_timedwait(&w->wake, &e->lock, &until) != 0 && w->queue == NULL) {
 			pthread_mutex_unlock(&e->lock);
-			sql_conn_close(&w->conn);
+			disconnect(w);
 			pthread_mutex_lock(&e->lock);
 		}
 	}
@@ -514,7 +539,7 @@ worker_main(void *arg)
 		finish(w, units);
 		sql_flush_trim(&w->flush);
 	}
-	sql_conn_close(&w->conn);
+	disconnect(w);
 	mysql_thread_end();
 	return NULL;
 }
@@ -631,6 +656,7 @@ sql_engine_stop(struct sql_engine *e)
 			pthread_join(w->thread, NULL);
 		sql_flush_fini(&w->flush);
 		sql_args_fini(&w->args);
+		ml_buf_fini(&w->template);
 		pthread_cond_destroy(&w->wake);
 	}
 	while (!ml_list_empty(&e->parcels)) {
