@@ -170,13 +170,13 @@ value_of(const struct ml_column *c, const struct ml_my_conn *conn)
 	return take(&b);
 }
 
-/* Its bytes may be anything and of any length: next to another such column only their lengths tell where one ends. */
+/* Its text may be anything and of any length: next to another such column only their lengths tell where one ends. */
 static bool
 varies(const struct ml_column *c)
 {
 	enum ml_vf_kind kind = kind_of(c);
 
-	return kind == ML_VF_TEXT || kind == ML_VF_BINARY || kind == ML_VF_JSON;
+	return kind == ML_VF_TEXT || kind == ML_VF_JSON;
 }
 
 /* So long that a row of such values may pass max_allowed_packet, whereupon CONCAT gives NULL. */
@@ -203,6 +203,8 @@ hash_of(const struct ml_vf_pair *p, enum ml_vf_side side, enum ml_vf_hash how)
 			continue;
 		if (is_long(up) || is_long(down))
 			ml_buf_printf(&b, ",MD5(%s)", col->value[side]);
+		else if (col->kind == ML_VF_BINARY) /* MySQL refuses to put bytes that are no text behind text */
+			ml_buf_printf(&b, ",HEX(%s)", col->value[side]);
 		else if (varies(up) && ++seen < n_varying)
 			ml_buf_printf(&b, ",LENGTH(%s),%s", col->value[side], col->value[side]);
 		else

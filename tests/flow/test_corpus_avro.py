@@ -11,12 +11,12 @@ import re
 import test_corpus
 from lib import avro, parts
 from lib.case import Case, main
+from lib.decode_binary import simple_avro as from_avro
 from lib.kafka import Kafka
 from lib.mariadb import MariaDB
 from lib.registry import Front, SchemaRegistry
 from lib.server import Millrace
 from lib.sql import SqlError
-from test_simple import from_avro
 
 GOLDEN = parts.ROOT / "tests" / "golden"
 CASES = ("num", "str", "time", "keys", "txn", "gen", "part", "ddl", "wide")

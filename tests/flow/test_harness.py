@@ -2,7 +2,7 @@
 """The judges judged: what the flow tests read with must find what is wrong."""
 import unittest
 
-from lib import decode, kafka
+from lib import craft, decode, kafka
 from lib.case import Case, main
 from test_ledger import check_sequence
 
@@ -50,6 +50,32 @@ class Harness(Case):
         self.assertEqual((e.kind, e.ts), (decode.WATERMARK, 5))
         with self.assertRaises(AssertionError):
             decode.open_protocol((1).to_bytes(8, "big") + frame(keys) * 2, frame(value))
+
+    # INSERT; INSERT and DELETE; a watermark; a DDL.
+    CRAFT = [bytes.fromhex(text) for text in (
+        "0181808080daf2cf9706010100020103040202030f030b408101020a0a0ec3a93c313e80bcc1960b05040402040373686f706974656d69"
+        "646e616d65717479021a140134013407",
+        "0181808080daf2cf97060501010100000002000103040202030f030b408101020a0a0ec3a93c313e80bcc1960b0203040202030f030b40"
+        "810102010a0e80bcc1960b05040402040373686f706974656d69646e616d6571747902240a0234090134012a0a",
+        "0181808080daf2cf970603010101021a19010005",
+        "0181808080daf2cf970602010002036a435245415445205441424c45206073686f70602e606974656d6020286069646020494e54205052"
+        "494d415259204b45592c606e616d65602056415243484152283136292c607174796020494e5420554e5349474e4544204e4f54204e554c"
+        "4c2044454641554c5420352902040473686f706974656d021a0301d80106")]
+
+    def test_craft(self):
+        ts, row = 445644800000000001, {"id": 7, "name": "é<1>", "qty": 3000000000}
+        one, two, mark, ddl = map(craft.events, self.CRAFT)
+        self.assertEqual([(e.kind, e.type, e.db, e.table, e.ts, e.pk, e.data, e.old) for e in one + two], [
+            (decode.ROW, "INSERT", "shop", "item", ts, ["id"], row, None), (decode.ROW, "INSERT", "shop", "item", ts, ["id"], row, None),
+            (decode.ROW, "DELETE", "shop", "item", ts + 5, ["id"], {**row, "name": None}, None)])
+        self.assertEqual([(c.kind, c.flags) for c in one[0].raw[1].values()], [(3, 11), (15, 64), (3, 129)])
+        self.assertEqual([(e.kind, e.ts, e.db, e.table) for e in mark], [(decode.WATERMARK, ts, "", "")])
+        self.assertEqual([(e.kind, e.type, e.table, e.sql) for e in ddl], [
+            (decode.DDL, 3, "item", "CREATE TABLE `shop`.`item` (`id` INT PRIMARY KEY,`name` VARCHAR(16),`qty` INT UNSIGNED NOT NULL DEFAULT 5)")])
+        for message in self.CRAFT:
+            for cut in range(len(message)):
+                with self.assertRaises((AssertionError, IndexError, ValueError), msg=f"without its last {len(message) - cut} bytes"):
+                    craft.events(message[:cut])
 
     def test_kafka_output_tells_empty_from_null(self):
         found = kafka.parse(b"0 1 -1 2\nab\n0 2 0 -1\n\n1 0 3 0\na\nb\n")

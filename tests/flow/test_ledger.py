@@ -4,207 +4,66 @@ Writers change several tables while workers, gateway and supervisor are killed a
 Afterwards a consumer that applies the messages holds exactly what the tables hold, and every partition (or table's files) is
 the same sequence of transactions, in commit order, of which only whole runs from a checkpoint are repeated.
 
+Once with canal-json alone, as fast as it goes; once, with fewer changes, with every protocol at the same time.
+
 --seconds N  how long to write (20)     --kills N  how many SIGKILLs in that time (6)
 --sink kafka|file|s3                    --seed N   for the same choices again
+--protocols A,B                         of the second test, instead of all; canal-json is always there
 """
 import random
 import re
-import threading
 import time
 
-from lib import decode, parts
+from lib import decode, decode_binary, decode_canal, decode_text, ledger, parts
 from lib.case import Case, arguments, main
 from lib.kafka import Kafka
+from lib.ledger import TABLES, Alterer, History, Writer, check_sequence
 from lib.mariadb import MariaDB
+from lib.registry import Front, SchemaRegistry
 from lib.s3 import S3
 from lib.server import Millrace
-from lib.sql import SqlError
 
-TABLES = {
-    "plain": "id INT PRIMARY KEY, n INT NOT NULL, s VARCHAR(30), b VARBINARY(6)",
-    "pair": "a INT, b VARCHAR(12), n INT, PRIMARY KEY (b, a)",
-    "uniq": "id BIGINT UNSIGNED PRIMARY KEY, u INT UNIQUE, n DECIMAL(12,3)",
-    "altered": "id INT PRIMARY KEY, n INT NOT NULL",
+EXTENSION = "&enable-tidb-extension=true"
+
+
+class Protocol:
+    """
+    One changefeed of the second test.  read(messages): events of a topic's messages (of files: of their folder).  binary: see
+    ledger.as_texts.  exact: messages have the commit's whole ts.  view(type, data, old): what messages tell of a change.
+    """
+
+    def __init__(self, read, query="", scheme="kafka", binary="latin1", exact=True, view=lambda *c: c):
+        self.read, self.query, self.scheme, self.binary, self.exact, self.view = read, query, scheme, binary, exact, view
+
+
+def without_old(kind, data, _):
+    return kind, data
+
+
+def without_old_and_deleted(kind, data, _):
+    """DELETEs have no more than the key."""
+    return kind, None if kind == "DELETE" else data
+
+
+PROTOCOLS = {
+    "canal-json": Protocol(lambda m: decode.of_messages(m, "canal-json"), EXTENSION),
+    "open-protocol": Protocol(lambda m: decode.of_messages(m, "open-protocol")),
+    "canal": Protocol(decode_canal.events, exact=False),
+    "avro": Protocol(lambda m: decode_binary.avro_events(m, Protocols.registry), EXTENSION, exact=False,
+                     view=without_old_and_deleted),
+    "simple": Protocol(lambda m: decode_binary.simple_events(m, decode_binary.simple_json), binary="base64"),
+    "simple-avro": Protocol(lambda m: decode_binary.simple_events(m, decode_binary.simple_avro), "&encoding-format=avro"),
+    "csv": Protocol(decode_text.csv_events, scheme="file", binary="base64", view=without_old),
+    "canal-json-files": Protocol(decode.storage, EXTENSION, scheme="file"),
 }
 
 
-class Writer(threading.Thread):
-    """Transactions of a few statements each, until told to stop; goes on after the upstream's restart."""
+class Trouble(Case):
+    """What both tests do to a server, and how they look at the outcome."""
 
-    def __init__(self, db, seed):
-        super().__init__(daemon=True)
-        self.db, self.random = db, random.Random(seed)
-        self.end = threading.Event()
-        self.commits = 0
-
-    def statement(self):
-        r = self.random
-        i, n = r.randrange(400), r.randrange(10**6)
-        return r.choice((
-            lambda: f"INSERT IGNORE INTO plain VALUES ({i}, {n}, {r.choice(['NULL', repr('é' * r.randrange(9))])}, "
-                    f"x'{r.randrange(2**40):010x}')",
-            lambda: f"INSERT IGNORE INTO plain SELECT seq, {n}, 'many', NULL FROM seq_{i}_to_{i + r.randrange(1, 40)}",
-            lambda: f"UPDATE plain SET n = {n} WHERE id BETWEEN {i} AND {i + r.randrange(20)}",
-            lambda: f"UPDATE IGNORE plain SET id = {r.randrange(400)} WHERE id = {i}",
-            lambda: f"DELETE FROM plain WHERE id BETWEEN {i} AND {i + r.randrange(4)}",
-            lambda: f"INSERT INTO pair VALUES ({i % 50}, 'k{n % 7}', {n}) ON DUPLICATE KEY UPDATE n = {n}",
-            lambda: f"UPDATE IGNORE pair SET b = 'k{n % 7}', n = {n} WHERE a = {i % 50} AND b = 'k{r.randrange(7)}'",
-            lambda: f"DELETE FROM pair WHERE a = {i % 50}",
-            lambda: f"REPLACE INTO uniq VALUES ({i}, {r.choice(['NULL', str(n % 300)])}, {n}.5)",
-            lambda: f"UPDATE IGNORE uniq SET u = {n % 300} WHERE id = {i}",
-            lambda: f"UPDATE uniq SET n = n + 0.125 WHERE id BETWEEN {i} AND {i + 9}",
-            lambda: f"DELETE FROM uniq WHERE id = {i}",
-            lambda: f"INSERT IGNORE INTO altered (id, n) VALUES ({i}, {n})",
-            lambda: f"UPDATE altered SET n = {n} WHERE id BETWEEN {i} AND {i + 5}",
-            lambda: f"DELETE FROM altered WHERE id = {i}",
-        ))()
-
-    def run(self):
-        connection = None
-        while not self.end.is_set():
-            try:
-                if connection is None:
-                    connection = self.db.connect(database="ledger")
-                    connection.run("SET NAMES utf8mb4")
-                connection.query("BEGIN")
-                for _ in range(self.random.choice((1, 1, 2, 5))):
-                    connection.query(self.statement())
-                connection.query("ROLLBACK" if self.random.random() < 0.05 else "COMMIT")
-                self.commits += 1
-            except SqlError as error:
-                if error.code not in (1205, 1213, 1412, 1053, 1927):  # lock waits, deadlocks, altered table, shutdown
-                    raise
-                if error.code in (1053, 1927):
-                    connection = None
-            except OSError:
-                connection = None
-                self.end.wait(0.05)
-
-
-class Alterer(Writer):
-    """Adds and drops columns of one table; a name is never used again."""
-
-    def run(self):
-        number, there = 0, []
-        while not self.end.wait(1.5):
-            try:
-                if len(there) > 2:
-                    self.db.run(f"ALTER TABLE ledger.altered DROP COLUMN {there[0]}")
-                    there.pop(0)
-                else:
-                    number += 1
-                    self.db.run(f"ALTER TABLE ledger.altered ADD COLUMN c{number} INT DEFAULT {number}")
-                    there.append(f"c{number}")
-                self.commits += 1
-            except (SqlError, OSError):
-                there = [c for c, in self.columns() if re.fullmatch(r"c\d+", c)]
-
-    def columns(self):
-        while True:
-            try:
-                return self.db.query("SELECT column_name FROM information_schema.columns WHERE table_schema = 'ledger' AND "
-                                     "table_name = 'altered' ORDER BY ordinal_position")
-            except (SqlError, OSError):
-                self.end.wait(0.1)
-
-
-def change(e):
-    return (e.type, tuple(sorted((e.data or {}).items())), tuple(sorted((e.old or {}).items())))
-
-
-def key(e):
-    return (e.db, e.table, tuple(e.data[name] for name in e.pk))
-
-
-class Sequence:
-    """
-    The true order of one partition or one table's files, learnt from what arrives.  A transaction follows the one before it,
-    or the run of a restart begins anew at an earlier one and then leaves nothing out.  The changes of one key within a
-    transaction always come in the same order; between keys it may differ, since deletes of split updates go first within
-    what a batch holds of a transaction.
-    """
-
-    def __init__(self, test, name):
-        self.test, self.name = test, name
-        self.order, self.place, self.known = [], {}, {}  # commit ts in order; ts -> index there; ts -> key -> changes
-        self.at, self.seen = -1, {}  # index of the transaction being read; key -> changes seen of it in this pass
-        self.repeats = self.watermark = 0
-
-    def fail(self, why, e):
-        self.test.fail(f"{self.name}: {why}: {e}")
-
-    def move_to(self, e):
-        if e.ts not in self.known:
-            if self.order and e.ts < self.order[-1]:
-                self.fail(f"out of commit order, behind {self.order[-1]}", e)
-            if self.at != len(self.order) - 1:
-                self.fail(f"a run of a restart leaves out {self.order[self.at + 1]}", e)
-            self.place[e.ts] = len(self.order)
-            self.order.append(e.ts)
-            self.known[e.ts] = {}
-            to = len(self.order) - 1
-        else:
-            to = self.place[e.ts]
-            if to > self.at + 1:
-                self.fail(f"a run of a restart leaves out {self.order[self.at + 1]}", e)
-        if to == self.at + 1 and self.at >= 0:
-            before = self.known[self.order[self.at]]
-            if any(self.seen.get(k, 0) != len(changes) for k, changes in before.items()):
-                self.fail(f"transaction {self.order[self.at]} came in part", e)
-        self.at, self.seen = to, {}
-
-    def row(self, e):
-        if self.at < 0 or self.order[self.at] != e.ts:
-            self.move_to(e)
-        k, c = key(e), change(e)
-        changes, n = self.known[e.ts].setdefault(k, []), self.seen.get(key(e), 0)
-        if n < len(changes) and changes[n] == c:
-            self.repeats += 1
-        elif changes and changes[0] == c:
-            n, self.seen = 0, {}  # the same transaction once more
-            self.repeats += 1
-        elif n == len(changes) and self.at == len(self.order) - 1:
-            if e.ts <= self.watermark:
-                self.fail(f"a new row behind its watermark {self.watermark}", e)
-            changes.append(c)
-        else:
-            self.fail(f"change {n} of its key differs from what came before, {changes}", e)
-        self.seen[k] = n + 1
-
-
-def check_sequence(test, name, events):
-    """Gives the number of repeated rows."""
-    sequence = Sequence(test, name)
-    for e in events:
-        if e.kind == decode.WATERMARK:
-            sequence.watermark = max(sequence.watermark, e.ts)
-        elif e.kind == decode.ROW:
-            sequence.row(e)
-    return sequence.repeats
-
-
-class Ledger(Case):
-    def test_nothing_is_lost_and_nothing_is_out_of_order(self):
-        seed = args.seed or random.randrange(1, 10**6)
-        print(f"      seed {seed}, {args.seconds} s, {args.kills} kills, sink {args.sink}", flush=True)
+    def write(self, db, server, seed, pause, restarts):
+        """Writes and kills; the writers' commits and what was done."""
         chance = random.Random(seed)
-        db = MariaDB()
-        db.run("CREATE DATABASE ledger", *(f"CREATE TABLE ledger.{t} ({d}) DEFAULT CHARSET=utf8mb4" for t, d in TABLES.items()))
-        server = Millrace(db)
-        kafka = s3 = None
-        extension = "protocol=canal-json&enable-tidb-extension=true"
-        if args.sink == "kafka":
-            kafka = Kafka()
-            server.create("ledger", f"kafka://{kafka.address}/ledger?{extension}&partition-num=3", filter_rules=["ledger.*"],
-                          sink_config={"dispatchers": [{"matcher": ["*.*"], "partition": "index-value"}]})
-        elif args.sink == "s3":
-            s3 = S3()
-            root = s3.bucket("ledger")
-            server.create("ledger", s3.uri("ledger", protocol="canal-json", enable_tidb_extension="true", flush_interval="2s"),
-                          filter_rules=["ledger.*"])
-        else:
-            root = parts.temp_dir("files")
-            server.create("ledger", f"file://{root}?{extension}&flush-interval=2s", filter_rules=["ledger.*"])
 
         def restart_supervisor():
             server.kill()
@@ -215,20 +74,13 @@ class Ledger(Case):
             if pid:
                 parts.kill(pid)
 
-        def kill_worker():
+        def kill_workers():
             for pid in server.workers():
                 parts.kill(pid)
 
-        plan = [(chance.uniform(0.05, 0.95), chance.choice((kill_worker, kill_worker, kill_gateway, restart_supervisor)))
-                for _ in range(args.kills)] + [(0.5, db.restart)]
-        if kafka:
-            plan += [(0.3, kafka.restart), (0.75, kafka.restart)]
-        if s3:
-            def restart_s3():
-                s3.kill()
-                s3.start()
-            plan.append((0.6, restart_s3))
-        writers = [Writer(db, seed + i) for i in range(3)] + [Alterer(db, seed)]
+        plan = [(chance.uniform(0.05, 0.95), chance.choice((kill_workers, kill_workers, kill_gateway, restart_supervisor)))
+                for _ in range(args.kills)] + [(0.5, db.restart), *restarts]
+        writers = [Writer(db, seed + i, pause) for i in range(3)] + [Alterer(db, seed)]
         begin = time.monotonic()
         for w in writers:
             w.start()
@@ -245,29 +97,21 @@ class Ledger(Case):
             self.assertFalse(w.is_alive())
         commits = sum(w.commits for w in writers)
         self.assertGreater(commits, 50)
-        state = server.changefeed("ledger")["state"]
-        if state == "failed":  # too many deaths in a row; a person would resume it
-            server.resume("ledger")
-        waiting = time.monotonic()
-        server.wait_caught_up("ledger", 180)
-        waited = time.monotonic() - waiting
+        return commits, " ".join(done)
 
-        if kafka:
-            events = decode.of_messages(kafka.messages("ledger"), "canal-json")
-            streams = {f"partition {p}": [e for e in events if e.partition == p] for p in range(3)}
-        else:
-            events = decode.storage(root)
-            streams = {t: [e for e in events if e.table == t] for t in TABLES}
-        repeats = sum(check_sequence(self, name, stream) for name, stream in streams.items())
-        rows = [e for e in events if e.kind == decode.ROW]
-        print(f"      {commits} commits, {len(rows)} rows, {repeats} of them repeats; {' '.join(done)}; "
-              f"then {state}, caught up in {waited:.1f} s", flush=True)
-        self.check_definitions(events, rows, db)
-        self.check_contents(streams, db)
-        self.assertEqual(server.sanitizer_findings(), [])
-        server.stop()
+    def catch_up(self, server, *names):
+        """The states that the changefeeds were in before."""
+        found = []
+        for name in names:
+            state = server.changefeed(name)["state"]
+            if state == "failed":  # too many deaths in a row; a person would resume it
+                server.resume(name)
+            found.append(state)
+        for name in names:
+            server.wait_caught_up(name, 180)
+        return found
 
-    def check_definitions(self, events, rows, db):
+    def check_definitions(self, events, db):
         """Every row has the columns of its time; DDL messages are only in Kafka."""
         ddls = {e.ts: e.sql for e in events if e.kind == decode.DDL and e.table == "altered"}
         if not ddls:
@@ -278,14 +122,15 @@ class Ledger(Case):
             verb, name = re.search(r"(ADD|DROP)\s+COLUMN\s+`?(\w+)", ddls[ts], re.I).groups()
             columns = [*columns, name] if verb.upper() == "ADD" else [c for c in columns if c != name]
             steps.append((ts, columns))
-        for e in (e for e in rows if e.table == "altered"):
-            want = [c for ts, c in steps if ts < e.ts][-1]
-            self.assertEqual(list(e.data), want, f"{e}")
+        for e in events:
+            if e.kind == decode.ROW and e.table == "altered":
+                want = [c for ts, c in steps if ts < e.ts][-1]
+                self.assertEqual(list(e.data), want, f"{e}")
         names = [c for c, in db.query("SELECT column_name FROM information_schema.columns WHERE table_schema = 'ledger' AND "
                                       "table_name = 'altered' ORDER BY ordinal_position")]
         self.assertEqual(columns, names)
 
-    def check_contents(self, streams, db):
+    def check_contents(self, name, streams, db):
         state = decode.State()
         for stream in streams.values():
             state.apply_all(stream)
@@ -307,11 +152,131 @@ class Ledger(Case):
                 row = {n: row.get(n, d) for n, d, _ in described}
                 got[tuple(row[k] for k in keys)] = row
             missing, extra = set(want) - set(got), set(got) - set(want)
-            self.assertFalse(missing or extra, f"{table}: missing {sorted(missing)[:5]}, too many {sorted(extra)[:5]}")
+            self.assertFalse(missing or extra, f"{name} {table}: missing {sorted(missing)[:5]}, too many {sorted(extra)[:5]}")
             for key, row in want.items():
-                self.assertEqual(got[key], row, f"{table} {key}")
+                self.assertEqual(got[key], row, f"{name} {table} {key}")
+
+
+class Ledger(Trouble):
+    def test_nothing_is_lost_and_nothing_is_out_of_order(self):
+        seed = args.seed or random.randrange(1, 10**6)
+        print(f"      seed {seed}, {args.seconds} s, {args.kills} kills, sink {args.sink}", flush=True)
+        db = MariaDB()
+        ledger.create_tables(db)
+        server = Millrace(db)
+        kafka = None
+        restarts = []
+        extension = "protocol=canal-json" + EXTENSION
+        if args.sink == "kafka":
+            kafka = Kafka()
+            server.create("ledger", f"kafka://{kafka.address}/ledger?{extension}&partition-num=3", filter_rules=["ledger.*"],
+                          sink_config={"dispatchers": [{"matcher": ["*.*"], "partition": "index-value"}]})
+            restarts = [(0.3, kafka.restart), (0.75, kafka.restart)]
+        elif args.sink == "s3":
+            s3 = S3()
+            root = s3.bucket("ledger")
+            server.create("ledger", s3.uri("ledger", protocol="canal-json", enable_tidb_extension="true", flush_interval="2s"),
+                          filter_rules=["ledger.*"])
+
+            def restart_s3():
+                s3.kill()
+                s3.start()
+            restarts = [(0.6, restart_s3)]
+        else:
+            root = parts.temp_dir("files")
+            server.create("ledger", f"file://{root}?{extension}&flush-interval=2s", filter_rules=["ledger.*"])
+        commits, done = self.write(db, server, seed, 0, restarts)
+        waiting = time.monotonic()
+        state, = self.catch_up(server, "ledger")
+        waited = time.monotonic() - waiting
+
+        if kafka:
+            events = decode.of_messages(kafka.messages("ledger"), "canal-json")
+            streams = {f"partition {p}": [e for e in events if e.partition == p] for p in range(3)}
+        else:
+            events = decode.storage(root)
+            streams = {t: [e for e in events if e.table == t] for t in TABLES}
+        repeats = sum(check_sequence(self, name, stream).repeats for name, stream in streams.items())
+        print(f"      {commits} commits, {sum(e.kind == decode.ROW for e in events)} rows, {repeats} of them repeats; {done}; "
+              f"then {state}, caught up in {waited:.1f} s", flush=True)
+        self.check_definitions(events, db)
+        self.check_contents("canal-json", streams, db)
+        self.assertEqual(server.sanitizer_findings(), [])
+        server.stop()
+
+
+class Protocols(Trouble):
+    registry = None
+
+    def events(self, name, source):
+        """A changefeed's events by stream, with values as texts; and all of them."""
+        protocol = PROTOCOLS[name]
+        events = protocol.read(source)
+        for e in events:
+            if e.kind != decode.ROW:
+                continue
+            e.data = ledger.as_texts(e.table, e.data, protocol.binary)
+            if e.old is not None:
+                e.old = ledger.as_texts(e.table, e.old, protocol.binary)
+            key = ledger.KEYS[e.table]
+            self.assertEqual(sorted(e.pk or key), sorted(key), f"{name}: {e}")
+            e.pk = key
+        if protocol.scheme == "file":
+            return {t: [e for e in events if e.table == t] for t in TABLES}, events
+        return {f"partition {p}": [e for e in events if e.partition == p] for p in range(3)}, events
+
+    def test_every_protocol_tells_the_same(self):
+        seed = args.seed or random.randrange(1, 10**6)
+        names = ["canal-json", *(n for n in (args.protocols.split(",") if args.protocols else PROTOCOLS) if n != "canal-json")]
+        print(f"      seed {seed}, {args.seconds} s, {args.kills} kills, {' '.join(names)}", flush=True)
+        db, kafka = MariaDB(), Kafka()
+        ledger.create_tables(db)
+        server = Millrace(db)
+        restarts = [(0.3, kafka.restart), (0.75, kafka.restart)]
+        if "avro" in names:
+            Protocols.registry = SchemaRegistry()
+            front = Front(self.registry)
+
+            def close_registry():
+                front.close()
+            restarts += [(0.4, close_registry), (0.45, front.open)]
+        sources = {}
+        for name in names:
+            protocol, query = PROTOCOLS[name], PROTOCOLS[name].query
+            kind = re.sub("-(avro|files)$", "", name)
+            if protocol.scheme == "file":
+                sources[name] = parts.temp_dir("files")
+                server.create(name, f"file://{sources[name]}?protocol={kind}&flush-interval=2s{query}", filter_rules=["ledger.*"],
+                              sink_config={"csv": {"include-commit-ts": True}} if kind == "csv" else {})
+            else:
+                if kind == "avro":
+                    query += f"&schema-registry={front.url}"
+                server.create(name, f"kafka://{kafka.address}/{name}?protocol={kind}&partition-num=3{query}",
+                              filter_rules=["ledger.*"],
+                              sink_config={"dispatchers": [{"matcher": ["*.*"], "partition": "index-value"}]})
+        commits, done = self.write(db, server, seed, 0.01, restarts)
+        waiting = time.monotonic()
+        states = self.catch_up(server, *names)
+        print(f"      {commits} commits; {done}; then {' '.join(sorted(set(states)))}, caught up in "
+              f"{time.monotonic() - waiting:.1f} s", flush=True)
+
+        history = None
+        for name in names:
+            streams, events = self.events(name, sources.get(name) or kafka.messages(name))
+            with self.subTest(name):
+                sequences = [check_sequence(self, f"{name} {s}", stream) for s, stream in streams.items()
+                             if PROTOCOLS[name].exact]
+                if history is None:
+                    history = History(self, sequences)
+                    self.check_definitions(events, db)
+                repeats = history.check(name, events, PROTOCOLS[name].view)
+                self.check_contents(name, streams, db)
+                rows = sum(e.kind == decode.ROW for e in events)
+                print(f"      {name}: {rows} rows, {repeats} of them repeats, {len(events) - rows} other events", flush=True)
+        self.assertEqual(server.sanitizer_findings(), [])
+        server.stop()
 
 
 if __name__ == "__main__":
-    args = arguments(seconds=20, kills=6, sink="kafka", seed=0)
+    args = arguments(seconds=20, kills=6, sink="kafka", seed=0, protocols="")
     main()

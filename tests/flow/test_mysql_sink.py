@@ -173,6 +173,26 @@ class Order(Pair):
         self.run_writers("single", 2)
         self.equal("single", "single")
 
+    def test_a_large_transaction_stays_whole_where_that_is_asked_for(self):
+        self.feed("whole", "whole.*", query="?transaction-atomicity=table&worker-count=4")
+        self.source.run("CREATE DATABASE whole", "CREATE TABLE whole.t (id INT PRIMARY KEY, n INT, pad VARCHAR(200))")
+        self.server.wait_caught_up("whole")
+        seen, over = set(), threading.Event()
+
+        def watch():
+            with self.target.connect() as c:
+                while not over.is_set():
+                    seen.add(c.value("SELECT CONCAT(COUNT(*), '/', IFNULL(SUM(n), 0)) FROM whole.t"))
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        with self.source.connect(database="whole") as c:
+            c.run("BEGIN", "INSERT INTO t SELECT seq, 1, REPEAT('x', 200) FROM seq_1_to_20000", "UPDATE t SET n = 2 WHERE id > 15000",
+                  "COMMIT", "INSERT INTO t VALUES (0, 0, '')", "BEGIN", "UPDATE t SET n = 3", "COMMIT", "DELETE FROM t WHERE id = 0")
+        self.equal("whole", "whole")
+        over.set()
+        watcher.join()
+        self.assertLessEqual(seen, {"0/0", "1/0", "20000/25000", "20001/25000", "20001/60003", "20000/60000"})
+
     def test_workers_that_are_killed(self):
         self.feed("kill", "kill_.*")
         self.prepare("kill_")

@@ -4,35 +4,12 @@ import base64
 import json
 import time
 
-from lib import avro, parts
+from lib import parts
 from lib.case import Case, main
+from lib.decode_binary import simple_avro as from_avro, simple_json as from_json
 from lib.kafka import Kafka
 from lib.mariadb import MariaDB
 from lib.server import Millrace
-
-SCHEMA = json.loads((parts.ROOT / "tests" / "golden" / "simple" / "schema.avsc").read_text())
-
-
-def from_json(value):
-    return json.loads(value)
-
-
-def from_avro(value):
-    """In the shape of the JSON form: names of records are dropped, values stay as Avro has them."""
-    def plain(x):
-        if isinstance(x, tuple):
-            name, fields = x
-            return fields["value"] & (1 << 64) - 1 if name.endswith("UnsignedBigint") else plain(fields)
-        if isinstance(x, dict):
-            return {k: plain(v) for k, v in x.items()}
-        return [plain(v) for v in x] if isinstance(x, list) else x
-    _, message = avro.datum(SCHEMA, value)
-    body = plain(message["payload"])
-    if message["type"] in ("WATERMARK", "BOOTSTRAP"):
-        body["type"] = message["type"]
-    if body.get("tableSchema"):
-        body["tableSchema"]["schema"] = body["tableSchema"].pop("database")
-    return {k: v for k, v in body.items() if v is not None}
 
 
 class Simple(Case):

@@ -9,12 +9,16 @@
 
 #include "capture-worker/quota.h"
 #include "capture-worker/sink/mysql/ddl.h"
+#include "capture-worker/sink/mysql/join.h"
 #include "capture-worker/sink/mysql/key.h"
 #include "capture-worker/sink/mysql/params.h"
 #include "capture-worker/sink/mysql/syncpoint.h"
 #include "capture-worker/sink/mysql/worker.h"
 #include "common/base/fault.h"
 #include "common/run/log.h"
+
+/* The pipeline's, where the server's configuration has none. */
+#define QUOTA_DEFAULT (512ull << 20)
 
 struct mysql_sink {
 	struct ml_sink base;
@@ -25,6 +29,7 @@ struct mysql_sink {
 	struct sql_ddl ddl;
 	struct sql_async async;
 	struct sql_syncpoint syncpoint;
+	struct sql_join join;
 	ml_ts written; /* largest commit_ts handed to the engine */
 	struct ml_buf scratch;
 };
@@ -100,6 +105,13 @@ open_sink(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *er
 	/* TiDB takes more writers at once than it is worth on one server. */
 	if (s->target.server == SQL_TIDB && !s->params.workers_given)
 		s->params.workers = 64;
+	/* A transaction that is kept takes up quota: others must still pass. */
+	sql_join_init(&s->join,
+		(env->config != NULL && env->config->worker_memory_quota_bytes > 0
+				? env->config->worker_memory_quota_bytes
+				: QUOTA_DEFAULT) /
+			4,
+		env->object);
 	sql_ddl_init(&s->ddl, &s->target, env);
 	s->ddl.async = &s->async;
 	if (sql_engine_start(&s->engine, &engine, err) != 0) {
@@ -194,11 +206,10 @@ pass(struct mysql_sink *s, ml_ts ts, struct ml_err *err)
 
 /* Hands units over; where a sync point lies between two of them, the ones before it are committed first. */
 static int
-hand_over(struct mysql_sink *s, struct sql_parcel *p, struct sql_unit *units, struct ml_err *err)
+hand_over(struct mysql_sink *s, struct sql_unit *units, struct ml_err *err)
 {
 	struct sql_unit *first = units, *next;
 
-	sql_engine_begin(s->engine, p);
 	for (struct sql_unit *u = units, *last = NULL; u != NULL; last = u, u = next) {
 		ml_ts ts = u->rows[0].commit_ts, due = s->syncpoint.next;
 
@@ -217,7 +228,38 @@ hand_over(struct mysql_sink *s, struct sql_parcel *p, struct sql_unit *units, st
 		}
 		s->written = ts;
 	}
-	return sql_engine_add(s->engine, first, err);
+	return first != NULL ? sql_engine_add(s->engine, first, err) : 0;
+}
+
+/* Whole transactions: what was kept and turns out to be over goes first; what may go on in the next batch is kept. */
+static int
+hand_over_whole(struct mysql_sink *s, struct sql_unit *units, bool ends, struct ml_err *err)
+{
+	struct sql_unit *kept = NULL, **at = &units;
+
+	if (sql_join_goes_on(&s->join, units)) {
+		struct sql_unit *u = units;
+
+		units = u->next;
+		u->next = NULL;
+		if (!sql_join_keep(&s->join, u)) {
+			kept = sql_join_take(&s->join);
+			kept->next = u;
+		} else if (units != NULL || ends) {
+			kept = sql_join_take(&s->join);
+		}
+	} else {
+		kept = sql_join_take(&s->join);
+	}
+	if (kept != NULL && hand_over(s, kept, err) != 0)
+		return -1;
+	if (units == NULL)
+		return 0;
+	while (!ends && *at != NULL && (*at)->next != NULL)
+		at = &(*at)->next;
+	if (!ends && sql_join_keep(&s->join, *at))
+		*at = NULL;
+	return units != NULL ? hand_over(s, units, err) : 0;
 }
 
 static int
@@ -228,6 +270,7 @@ write_batch(struct ml_sink *base, struct ml_batch *b, struct ml_err *err)
 	struct sql_parcel *p;
 	uint64_t *hashes, now;
 	uint32_t *first, n = 0;
+	bool ends;
 
 	if (ml_fault("sink_crash", s->env->spec->id))
 		abort();
@@ -250,13 +293,21 @@ write_batch(struct ml_sink *base, struct ml_batch *b, struct ml_err *err)
 		ml_quota_add(b->quota, now - b->charged_bytes);
 		b->charged_bytes = now;
 	}
-	return hand_over(s, p, units, err);
+	/* Read before any of it is handed over: then the batch may go at any moment. */
+	ends = b->barrier.kind != ML_BAR_NONE;
+	sql_engine_begin(s->engine, p);
+	return s->params.table_atomicity ? hand_over_whole(s, units, ends, err) : hand_over(s, units, err);
 }
 
 static int
 flush(struct ml_sink *base, struct ml_err *err)
 {
-	return sql_engine_wait(((struct mysql_sink *)base)->engine, err);
+	struct mysql_sink *s = (struct mysql_sink *)base;
+	struct sql_unit *kept = sql_join_take(&s->join);
+
+	if (kept != NULL && hand_over(s, kept, err) != 0)
+		return -1;
+	return sql_engine_wait(s->engine, err);
 }
 
 static int

@@ -43,6 +43,8 @@ enum {
 struct sql_unit {
 	struct sql_unit *next; /* of a worker's queue, or of the detector's ready list */
 	struct sql_parcel *parcel;
+	/* Made of pieces from several batches: the first of them, each with a parcel of its own; of a piece: the next one. */
+	struct sql_unit *piece;
 	const struct ml_row *rows;
 	uint32_t n_rows;
 	bool fresh;    /* surely never written before: INSERT and UPDATE as they are */

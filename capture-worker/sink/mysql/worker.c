@@ -492,8 +492,16 @@ finish(struct worker *w, struct sql_unit *units)
 	assign_ready(e);
 	pthread_mutex_unlock(&e->lock);
 	for (struct sql_unit *u = units, *next; u != NULL; u = next) {
+		struct sql_unit *piece = u->piece, *more;
+
 		next = u->next;
-		parcel_done(e, u->parcel);
+		if (piece == NULL)
+			parcel_done(e, u->parcel);
+		/* The last piece's batch holds the unit itself. */
+		for (; piece != NULL; piece = more) {
+			more = piece->piece;
+			parcel_done(e, piece->parcel);
+		}
 	}
 	/* Only now: who waits for everything must find it durable. */
 	pthread_mutex_lock(&e->lock);

@@ -50,10 +50,23 @@ def _frames(data):
     return found
 
 
+_QUOTED = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.)", re.S)
+_QUOTED_NAMES = {"n": b"\n", "r": b"\r", "t": b"\t", "a": b"\a", "b": b"\b", "f": b"\f", "v": b"\v"}
+
+
 def _unquote(text):
     """Go's quoted form of binary values, without the quotes, as bytes in latin1."""
-    return re.sub(r'\\(x..|.)', lambda m: chr(int(m[1][1:], 16)) if len(m[1]) == 3 else
-                  {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}.get(m[1], m[1]), text)
+    found, at = [], 0
+    for m in _QUOTED.finditer(text):
+        found.append(text[at:m.start()].encode())
+        at, what = m.end(), m[1]
+        if len(what) == 1:
+            found.append(_QUOTED_NAMES.get(what) or what.encode())
+        else:
+            number = int(what[1:], 16)
+            found.append(bytes([number]) if what[0] == "x" else chr(number).encode())
+    found.append(text[at:].encode())
+    return b"".join(found).decode("latin1")
 
 
 def _open_columns(columns):

@@ -148,10 +148,10 @@ test_checksum_of_a_row(void **state)
 	assert_int_equal(p->n_soft, 1);
 	assert_true(p->cols[4].soft);
 	assert_string_equal(p->hash[ML_VF_UP],
-		"CRC32(CONCAT_WS('#',`id`,LENGTH(CONVERT(`l` USING utf8mb4)),CONVERT(`l` USING utf8mb4),`b`,`f`+0e0,"
+		"CRC32(CONCAT_WS('#',`id`,CONVERT(`l` USING utf8mb4),HEX(`b`),`f`+0e0,"
 		"CONCAT(ST_SRID(`g`),':',HEX(ST_AsBinary(`g`))),CONCAT(ISNULL(`b`)),''))");
 	assert_string_equal(p->hash[ML_VF_DOWN],
-		"CRC32(CONCAT_WS('#',`id`,LENGTH(`l`),`l`,`b`,`f`+0e0,"
+		"CRC32(CONCAT_WS('#',`id`,`l`,HEX(`b`),`f`+0e0,"
 		"CONCAT(ST_SRID(`G`),':',HEX(ST_AsBinary(`G`,'axis-order=long-lat'))),CONCAT(ISNULL(`b`)),''))");
 	ml_vf_pair_free(p);
 }
