@@ -14,7 +14,7 @@ import random
 import re
 import time
 
-from lib import decode, decode_binary, decode_canal, decode_text, ledger, parts
+from lib import decode, decode_binary, decode_canal, decode_craft, decode_text, ledger, parts
 from lib.case import Case, arguments, main
 from lib.kafka import Kafka
 from lib.ledger import TABLES, Alterer, History, Writer, check_sequence
@@ -45,6 +45,12 @@ def without_old_and_deleted(kind, data, _):
     return kind, None if kind == "DELETE" else data
 
 
+def changed_only(kind, data, old):
+    """An UPDATE's old values where they differ."""
+    now = dict(data)
+    return kind, data, tuple((n, v) for n, v in old if v != now[n])
+
+
 PROTOCOLS = {
     "canal-json": Protocol(lambda m: decode.of_messages(m, "canal-json"), EXTENSION),
     "open-protocol": Protocol(lambda m: decode.of_messages(m, "open-protocol")),
@@ -53,6 +59,8 @@ PROTOCOLS = {
                      view=without_old_and_deleted),
     "simple": Protocol(lambda m: decode_binary.simple_events(m, decode_binary.simple_json), binary="base64"),
     "simple-avro": Protocol(lambda m: decode_binary.simple_events(m, decode_binary.simple_avro), "&encoding-format=avro"),
+    "maxwell": Protocol(decode_text.maxwell_events, binary="base64", exact=False, view=changed_only),
+    "craft": Protocol(decode_craft.events),
     "csv": Protocol(decode_text.csv_events, scheme="file", binary="base64", view=without_old),
     "canal-json-files": Protocol(decode.storage, EXTENSION, scheme="file"),
 }
