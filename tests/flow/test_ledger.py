@@ -61,6 +61,7 @@ PROTOCOLS = {
     "simple-avro": Protocol(lambda m: decode_binary.simple_events(m, decode_binary.simple_avro), "&encoding-format=avro"),
     "maxwell": Protocol(decode_text.maxwell_events, binary="base64", exact=False, view=changed_only),
     "craft": Protocol(decode_craft.events),
+    "debezium": Protocol(decode_text.debezium_events, binary="base64"),
     "csv": Protocol(decode_text.csv_events, scheme="file", binary="base64", view=without_old),
     "canal-json-files": Protocol(decode.storage, EXTENSION, scheme="file"),
 }
