@@ -297,10 +297,11 @@ class MaxwellAndCraft(Case):
                 db = f"large{protocol}"
                 self.db.run(f"CREATE DATABASE {db}", f"CREATE TABLE {db}.t (id INT PRIMARY KEY, v LONGTEXT)")
                 self.feed(db, protocol, query="&max-message-bytes=10000")
-                self.db.run(f"INSERT INTO {db}.t VALUES (1, 'fits')")
+                # Each fits, but no two together.
+                self.db.run(f"INSERT INTO {db}.t SELECT seq, REPEAT('y', 6000) FROM {db}.seq_1_to_5")
                 _, events = self.read(db, protocol)
-                self.assertEqual([e.data for e in events if e.kind == decode.ROW], [{"id": 1, "v": "fits"}])
-                self.db.run(f"INSERT INTO {db}.t VALUES (2, REPEAT('x', 20000))")
+                self.assertEqual([e.data for e in events if e.kind == decode.ROW], [{"id": i, "v": "y" * 6000} for i in range(1, 6)])
+                self.db.run(f"INSERT INTO {db}.t VALUES (6, REPEAT('x', 20000))")
                 detail = self.server.wait_state(f"{db}-{protocol}", "error", 60)
                 self.assertEqual(detail["error"]["code"], "CDC:ErrMessageTooLarge")
                 self.server.remove(f"{db}-{protocol}")

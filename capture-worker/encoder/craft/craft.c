@@ -17,6 +17,7 @@
 enum { TYPE_ROW = 1, TYPE_DDL, TYPE_RESOLVED };
 enum { GROUP_NEW = 1, GROUP_OLD };
 #define VERSION 1
+#define RECORD_OVERHEAD 36 /* protocols.md 4.2 */
 /* What the reference takes an event and a column for, beside names and values (protocols.md 13). */
 #define EVENT_ESTIMATE 32
 #define COLUMN_ESTIMATE 16
@@ -290,7 +291,7 @@ events_of(struct craft *e, uint32_t n)
 
 /* A message of the n rows from `first` on along the group's chain; returns the row behind them. */
 static uint32_t
-send_rows(struct craft *e, struct ml_batch *b, const struct ml_group *g, uint32_t first, uint32_t n)
+put_rows(struct craft *e, struct ml_batch *b, const struct ml_group *g, uint32_t first, uint32_t n)
 {
 	struct event *events = events_of(e, n);
 	const struct ml_row *last = NULL;
@@ -332,6 +333,23 @@ send_rows(struct craft *e, struct ml_batch *b, const struct ml_group *g, uint32_
 	};
 	m->value = put_message(e, &b->arena, events, n, o.start, ml_out_len(&o), &m->value_len);
 	return k;
+}
+
+/*
+ * The same, but in several messages if one would be too large: the estimate is looked at behind the row with which it is
+ * exceeded, so rows that fit each for itself may come together that do not.  A single row is left to the sink to refuse.
+ */
+static uint32_t
+send_rows(struct craft *e, struct ml_batch *b, const struct ml_group *g, uint32_t first, uint32_t n)
+{
+	uint32_t behind = put_rows(e, b, g, first, n);
+
+	if (__builtin_expect(n > 1 && b->msgs[b->n_msgs - 1].value_len + RECORD_OVERHEAD > e->max_message_bytes, 0)) {
+		b->n_msgs--;
+		/* It is the last row that is too much; without it the estimate was within the limit. */
+		behind = send_rows(e, b, g, send_rows(e, b, g, first, n - 1), 1);
+	}
+	return behind;
 }
 
 static int
