@@ -516,7 +516,7 @@ tell_checkpoint(struct ml_pipeline *p, bool last, struct ml_err *err)
 	if (checkpoint <= p->told || (!last && !p->ddl_was_written && now - p->told_ms < CHECKPOINT_EVERY_MS))
 		return 0;
 	ml_arena_init(&arena, 4096);
-	if (p->encoder != NULL) {
+	if (p->encoder != NULL && p->encoder->ops->checkpoint != NULL) {
 		pthread_mutex_lock(&p->encode_lock);
 		rc = p->encoder->ops->checkpoint(p->encoder, checkpoint, &arena, &m, err);
 		if (rc > 0 && p->plan.sink->topics && ml_dispatcher_topics(p->dispatcher, &topics, &n, err) != 0)

@@ -53,7 +53,7 @@ struct ml_encoder_ops {
 	/* A DDL's message in arena a: 1 = m is filled (topic and partition are the caller's), 0 = this protocol has none. */
 	int (*ddl)(struct ml_encoder *e, const struct ml_ddl *ddl, struct ml_arena *a, struct ml_msg *m,
 		struct ml_err *err);
-	/* A checkpoint ("watermark") message, the same way. */
+	/* A checkpoint ("watermark") message, the same way; NULL: the protocol never has one. */
 	int (*checkpoint)(struct ml_encoder *e, ml_ts ts, struct ml_arena *a, struct ml_msg *m, struct ml_err *err);
 	void (*close)(struct ml_encoder *e);
 };

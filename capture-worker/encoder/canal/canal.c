@@ -314,18 +314,6 @@ ddl_message(struct ml_encoder *enc, const struct ml_ddl *ddl, struct ml_arena *a
 	return 1;
 }
 
-/* canal has no message for it. */
-static int
-checkpoint(struct ml_encoder *enc, ml_ts ts, struct ml_arena *a, struct ml_msg *m, struct ml_err *err)
-{
-	(void)enc;
-	(void)ts;
-	(void)a;
-	(void)m;
-	(void)err;
-	return 0;
-}
-
 /* --- life --------------------------------------------------------------------------------------------------------------- */
 
 static int
@@ -368,6 +356,5 @@ const struct ml_encoder_ops ml_encoder_canal = {
 	.open = open_encoder,
 	.rows = rows,
 	.ddl = ddl_message,
-	.checkpoint = checkpoint,
 	.close = close_encoder,
 };

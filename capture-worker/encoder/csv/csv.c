@@ -223,17 +223,6 @@ ddl_message(struct ml_encoder *enc, const struct ml_ddl *ddl, struct ml_arena *a
 	return 0;
 }
 
-static int
-checkpoint_message(struct ml_encoder *enc, ml_ts ts, struct ml_arena *a, struct ml_msg *m, struct ml_err *err)
-{
-	(void)enc;
-	(void)ts;
-	(void)a;
-	(void)m;
-	(void)err;
-	return 0;
-}
-
 static void
 close_encoder(struct ml_encoder *enc)
 {
@@ -277,6 +266,5 @@ const struct ml_encoder_ops ml_encoder_csv = {
 	.open = open_encoder,
 	.rows = rows,
 	.ddl = ddl_message,
-	.checkpoint = checkpoint_message,
 	.close = close_encoder,
 };

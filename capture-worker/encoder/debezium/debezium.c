@@ -311,18 +311,6 @@ ddl_message(struct ml_encoder *enc, const struct ml_ddl *ddl, struct ml_arena *a
 	return 1;
 }
 
-/* debezium has no message for it. */
-static int
-checkpoint(struct ml_encoder *enc, ml_ts ts, struct ml_arena *a, struct ml_msg *m, struct ml_err *err)
-{
-	(void)enc;
-	(void)ts;
-	(void)a;
-	(void)m;
-	(void)err;
-	return 0;
-}
-
 /* ---- life ---- */
 
 /* The texts that follow from the cluster's name, and room for what follows them. */
@@ -420,6 +408,5 @@ const struct ml_encoder_ops ml_encoder_debezium = {
 	.open = open_encoder,
 	.rows = rows,
 	.ddl = ddl_message,
-	.checkpoint = checkpoint,
 	.close = close_encoder,
 };

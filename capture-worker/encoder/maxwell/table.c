@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "capture-worker/encoder/by_name.h"
 #include "capture-worker/encoder/text/escape.h"
 
 static void
@@ -32,16 +33,6 @@ is_binary(const struct ml_column *c)
 	default:
 		return false;
 	}
-}
-
-static int
-by_name(const void *a, const void *b)
-{
-	const struct ml_column *x = *(const struct ml_column *const *)a, *y = *(const struct ml_column *const *)b;
-	uint32_t n = x->name.len < y->name.len ? x->name.len : y->name.len;
-	int d = memcmp(x->name.s, y->name.s, n);
-
-	return d != 0 ? d : (x->name.len > y->name.len) - (x->name.len < y->name.len);
 }
 
 static void
@@ -96,10 +87,7 @@ mx_table_of(struct ml_schema *s, uint64_t serial)
 	t->serial = serial;
 	for (int op = ML_OP_INSERT; op <= ML_OP_DELETE; op++)
 		make_head(t, s, op);
-	sorted = ml_arena_alloc(&t->arena, s->n_columns * sizeof(*sorted));
-	for (int i = 0; i < s->n_columns; i++)
-		sorted[i] = &s->columns[i];
-	qsort(sorted, s->n_columns, sizeof(*sorted), by_name);
+	sorted = ml_columns_by_name(s, &t->arena);
 	t->columns = ml_arena_zalloc(&t->arena, s->n_columns * sizeof(*t->columns));
 	for (int i = 0; i < s->n_columns; i++)
 		make_column(t, &t->columns[i], s, sorted[i]);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "capture-worker/encoder/by_name.h"
 #include "capture-worker/encoder/text/escape.h"
 #include "common/text/num.h"
 
@@ -33,16 +34,6 @@ bytes_form(const struct ml_column *c)
 	default:
 		return OP_TEXT;
 	}
-}
-
-static int
-by_name(const void *a, const void *b)
-{
-	const struct ml_column *x = *(const struct ml_column *const *)a, *y = *(const struct ml_column *const *)b;
-	uint32_t n = x->name.len < y->name.len ? x->name.len : y->name.len;
-	int d = memcmp(x->name.s, y->name.s, n);
-
-	return d != 0 ? d : (x->name.len > y->name.len) - (x->name.len < y->name.len);
 }
 
 static void
@@ -90,10 +81,7 @@ op_table_of(struct ml_schema *s, uint64_t serial)
 	ml_escape_s(&o, s->table.s, s->table.len);
 	ml_out_lit(&o, "\"");
 	t->names.s = ml_out_end(&o, &t->names.len);
-	sorted = ml_arena_alloc(&t->arena, s->n_columns * sizeof(*sorted));
-	for (int i = 0; i < s->n_columns; i++)
-		sorted[i] = &s->columns[i];
-	qsort(sorted, s->n_columns, sizeof(*sorted), by_name);
+	sorted = ml_columns_by_name(s, &t->arena);
 	t->columns = ml_arena_zalloc(&t->arena, s->n_columns * sizeof(*t->columns));
 	for (int i = 0; i < s->n_columns; i++)
 		make_column(t, &t->columns[i], s, sorted[i]);
