@@ -213,6 +213,9 @@ ml_feed_warn(struct ml_feed *f, const struct ml_err *err)
 	ml_log_err(ML_WARN, f->name, err, "changefeed runs with trouble");
 	record(f, &f->warning, err);
 	f->warning_ts = f->checkpoint_ts;
+	/* However long a table is rewritten downstream, that is no standstill. */
+	if (err->code == ML_ErrDDLStillRunning)
+		f->advanced_ms = ml_now_ms();
 	ml_feed_set_state(f, ML_FEED_WARNING);
 }
 

@@ -24,6 +24,8 @@
 #define GRACE_MS 5000
 /* A DDL that takes longer is told of this often. */
 #define SLOW_MS 30000
+/* From this time on the API tells it, too. */
+#define TELL_API_MS 60000
 /* How long ADD INDEX in TiDB may hold up what comes behind it. */
 #define ASYNC_WAIT_MS 10000
 #define JOB_POLL_MS 5000
@@ -224,6 +226,20 @@ be_lenient(struct sql_conn *c)
 		(void)run(c, settings[i], &ignored);
 }
 
+static void
+tell_running(struct sql_ddl *d, uint64_t ms, const char *query)
+{
+	struct ml_err err;
+
+	ML_ERR(&err, ErrDDLStillRunning, 0, (unsigned long long)ms / 1000, query);
+	if (ms < TELL_API_MS || d->env->warn == NULL) {
+		ml_warn(d->env->object, "%s", err.text);
+		return;
+	}
+	d->env->warn(d->env->arg, &err);
+	d->warned = true;
+}
+
 /* Sends the statement and waits, telling every SLOW_MS that it still runs.  limit_ms 0: for ever. */
 static int
 run_slow(struct sql_ddl *d, struct sql_conn *c, const struct ml_buf *text, uint64_t limit_ms, struct ml_err *err)
@@ -243,8 +259,7 @@ run_slow(struct sql_ddl *d, struct sql_conn *c, const struct ml_buf *text, uint6
 		}
 		if (now - told >= SLOW_MS) {
 			told = now;
-			ml_warn(d->env->object, "a DDL is still running downstream seconds=%llu query=%s",
-				(unsigned long long)((now - begin) / 1000), text->data);
+			tell_running(d, now - begin, text->data);
 		}
 	}
 	if (mysql_read_query_result(c->my) != 0)
