@@ -245,6 +245,8 @@ main(void)
 	run("csv", "", "{\"csv\":{\"include-commit-ts\":true,\"output-old-value\":true,\"output-handle-key\":true}}",
 		rows, s);
 	run("csv", "", "{\"csv\":{\"quote\":\"\",\"delimiter\":\"|\"}}", rows, s);
+	run("debezium", "debezium-disable-schema=true", "", rows, s);
+	run("debezium", "", "", rows, s);
 	run("open-protocol", "", "", rows, s);
 	run("open-protocol", "max-batch-size=1", "", rows, s);
 	run("simple", "", "", rows, s);

@@ -82,11 +82,39 @@ writes_what_was_recorded(void **state)
 	}
 }
 
+static void
+writes_the_published_examples(void **state)
+{
+	(void)state;
+	run("examples", "examples.schema", "", "");
+	run("examples", "examples.plain", "debezium-disable-schema=true", "");
+	run("examples", "examples.plain", "", "{\"debezium-disable-schema\":true}");
+}
+
+/* Defaults, days that are none, bounds, sets of columns, escaping, kinds of schema changes. */
+static void
+writes_all_types_by_the_rules(void **state)
+{
+	(void)state;
+	run("rules", "rules.schema", "", "");
+}
+
+static void
+leaves_old_values_out(void **state)
+{
+	(void)state;
+	run("examples", "examples.noold", "debezium-disable-schema=true",
+		"{\"debezium\":{\"output-old-value\":false}}");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_what_was_recorded),
+		cmocka_unit_test(writes_the_published_examples),
+		cmocka_unit_test(writes_all_types_by_the_rules),
+		cmocka_unit_test(leaves_old_values_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

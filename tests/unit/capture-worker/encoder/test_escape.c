@@ -112,6 +112,39 @@ escapes_by_the_profiles(void **state)
 	}
 }
 
+/* Profile I: only what JSON demands. */
+static void
+leaves_the_rest_as_it_is(void **state)
+{
+	static const struct {
+		const char *in, *want;
+	} rows[] = {
+		{ "", "" },
+		{ "<a>&' / \x7f", "<a>&' / \x7f" },
+		{ "\"\\\n\r\t\b\f\x01\x1f", "\\\"\\\\\\n\\r\\t\\u0008\\u000c\\u0001\\u001f" },
+		{ "é中😀\xe2\x80\xa8\xe2\x80\xa9", "é中😀\xe2\x80\xa8\xe2\x80\xa9" },
+		{ "\xff\xc0\xaf\xed\xa0\x80 of more than sixteen bytes \x80\"",
+			"\xff\xc0\xaf\xed\xa0\x80 of more than sixteen bytes \x80\\\"" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		check(ml_escape_i, "I", rows[i].in, strlen(rows[i].in), rows[i].want);
+	check(ml_escape_i, "I", "a\0b", 3, "a\\u0000b");
+	for (size_t n = 1; n <= 40; n++)
+		for (size_t at = 0; at < n; at++) {
+			char in[40], want[64];
+
+			memset(in, 0xe9, n);
+			in[at] = '"';
+			memcpy(want, in, at);
+			want[at] = '\\';
+			memcpy(want + at + 1, in + at, n - at);
+			want[n + 1] = '\0';
+			check(ml_escape_i, "I", in, n, want);
+		}
+}
+
 /* A byte that needs care at every place of texts of every length around the widths that are looked at together. */
 static void
 finds_what_needs_care_at_every_place(void **state)
@@ -231,6 +264,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(escapes_by_the_profiles),
+		cmocka_unit_test(leaves_the_rest_as_it_is),
 		cmocka_unit_test(finds_what_needs_care_at_every_place),
 		cmocka_unit_test(takes_texts_of_any_length),
 		cmocka_unit_test(writes_base64_with_padding),
