@@ -8,6 +8,7 @@ Once with canal-json alone, as fast as it goes; once, with fewer changes, with e
 
 --seconds N  how long to write (20)     --kills N  how many SIGKILLs in that time (6)
 --sink kafka|file|s3                    --seed N   for the same choices again
+--upstream mariadb|mysql
 --protocols A,B                         of the second test, instead of all; canal-json is always there
 """
 import random
@@ -19,11 +20,13 @@ from lib.case import Case, arguments, main
 from lib.kafka import Kafka
 from lib.ledger import TABLES, Alterer, History, Writer, check_sequence
 from lib.mariadb import MariaDB
+from lib.mysql import MySQL
 from lib.registry import Front, SchemaRegistry
 from lib.s3 import S3
 from lib.server import Millrace
 
 EXTENSION = "&enable-tidb-extension=true"
+UPSTREAMS = {"mariadb": MariaDB, "mysql": MySQL}
 
 
 class Protocol:
@@ -170,7 +173,7 @@ class Ledger(Trouble):
     def test_nothing_is_lost_and_nothing_is_out_of_order(self):
         seed = args.seed or random.randrange(1, 10**6)
         print(f"      seed {seed}, {args.seconds} s, {args.kills} kills, sink {args.sink}", flush=True)
-        db = MariaDB()
+        db = UPSTREAMS[args.upstream]()
         ledger.create_tables(db)
         server = Millrace(db)
         kafka = None
@@ -238,7 +241,7 @@ class Protocols(Trouble):
         seed = args.seed or random.randrange(1, 10**6)
         names = ["canal-json", *(n for n in (args.protocols.split(",") if args.protocols else PROTOCOLS) if n != "canal-json")]
         print(f"      seed {seed}, {args.seconds} s, {args.kills} kills, {' '.join(names)}", flush=True)
-        db, kafka = MariaDB(), Kafka()
+        db, kafka = UPSTREAMS[args.upstream](), Kafka()
         ledger.create_tables(db)
         server = Millrace(db)
         restarts = [(0.3, kafka.restart), (0.75, kafka.restart)]
@@ -287,5 +290,5 @@ class Protocols(Trouble):
 
 
 if __name__ == "__main__":
-    args = arguments(seconds=20, kills=6, sink="kafka", seed=0, protocols="")
+    args = arguments(seconds=20, kills=6, sink="kafka", seed=0, protocols="", upstream="mariadb")
     main()

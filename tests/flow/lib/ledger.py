@@ -65,7 +65,7 @@ class Writer(threading.Thread):
         return r.choice((
             lambda: f"INSERT IGNORE INTO plain VALUES ({i}, {n}, {r.choice(['NULL', repr('é' * r.randrange(9))])}, "
                     f"x'{r.randrange(2**40):010x}')",
-            lambda: f"INSERT IGNORE INTO plain SELECT seq, {n}, 'many', NULL FROM seq_{i}_to_{i + r.randrange(1, 40)}",
+            lambda: "INSERT IGNORE INTO plain VALUES " + ", ".join(f"({i + k}, {n}, 'many', NULL)" for k in range(r.randrange(2, 41))),
             lambda: f"UPDATE plain SET n = {n} WHERE id BETWEEN {i} AND {i + r.randrange(20)}",
             lambda: f"UPDATE IGNORE plain SET id = {r.randrange(400)} WHERE id = {i}",
             lambda: f"DELETE FROM plain WHERE id BETWEEN {i} AND {i + r.randrange(4)}",
