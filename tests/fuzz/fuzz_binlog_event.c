@@ -18,6 +18,10 @@
 #include "common/run/log.h"
 #include "common/text/tz.h"
 
+#ifndef FUZZ_FLAVOR
+#define FUZZ_FLAVOR ML_MARIADB
+#endif
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct {
@@ -110,7 +114,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ml_feed f = { .env = &once.env };
-	struct ml_schema_store_env store = { .object = "fuzz", .mariadb = true };
+	struct ml_schema_store_env store = { .object = "fuzz", .mariadb = FUZZ_FLAVOR == ML_MARIADB };
 	struct ml_place place = { .file = "b.000001", .offset = 4 };
 	struct ml_err err = { 0 };
 
@@ -127,7 +131,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	f.tz = once.tz;
 	f.server = "1-0";
 	f.reread = reread;
-	f.reader.flavor = ML_MARIADB;
+	f.reader.flavor = FUZZ_FLAVOR;
 	ml_feed_init(&f);
 	resolved = 0;
 	ml_feed_start(&f, &place, 1);
