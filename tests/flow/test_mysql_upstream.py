@@ -5,6 +5,8 @@ the rows that its tables hold.
 """
 import re
 import struct
+import subprocess
+import sys
 import time
 
 from lib import decode, parts
@@ -418,6 +420,15 @@ class Positions(Flow):
         root = self.feed("past", "past.*", start_ts=start)
         # MySQL logs microseconds: the border is sharp within its second.
         self.assertEqual(self.ids(self.events("past", root)), [2, 3])
+
+
+class Ledger(Case):
+    def test_a_short_ledger(self):
+        """tests/flow/test_ledger.py with MySQL; its own options make it long."""
+        done = subprocess.run([sys.executable, parts.ROOT / "tests" / "flow" / "test_ledger.py", "--upstream", "mysql", "--sink", "file",
+                               "--seconds", "8", "--kills", "3", "Ledger"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, stdin=subprocess.DEVNULL, check=False, timeout=240)
+        self.assertEqual(done.returncode, 0, done.stdout)
 
 
 class Access(Case):
