@@ -4,7 +4,7 @@ import unittest
 
 from lib import craft, decode, kafka
 from lib.case import Case, main
-from test_ledger import check_sequence
+from lib.ledger import check_sequence
 
 
 def row(ts, key, value, kind="INSERT"):
@@ -21,7 +21,7 @@ class Harness(Case):
         for events, repeats in (([a, b1, b2, c], 0), ([a, mark(1), b1, b2, b1, b2, c], 2), ([a, b1, b1, b2, c], 1),
                                 ([a, b1, b2, a, b1, a, b1, b2, c], 5), ([a, b1, b2, b2, b1, c], 2),
                                 ([a, b1, b2, c, b1, b2, c, d], 3)):
-            self.assertEqual(check_sequence(self, "good", events), repeats)
+            self.assertEqual(check_sequence(self, "good", events).repeats, repeats)
         for events in ([b1, a], [a, c, b1, b2], [a, b1, b2, b2, c], [a, b1, b2, a, row(2, "1", "x")],
                        [a, mark(2), b1], [a, b1, b2, c, row(1, "1", "x")], [a, b1, b2, c, b1, d], [a, b1, b2, c, a, c]):
             with self.assertRaises(AssertionError, msg=str(events)):

@@ -9,7 +9,7 @@ import random
 import re
 import struct
 
-from lib import craft, decode, parts
+from lib import craft, decode, decode_craft, parts
 from lib.case import Case, main
 from lib.kafka import Kafka
 from lib.mariadb import MariaDB
@@ -68,10 +68,7 @@ def of_maxwell(message):
 
 
 def of_craft(message):
-    found = craft.events(message.value)
-    for e in found:
-        e.partition = message.partition
-    return found
+    return decode_craft.events([message])
 
 
 READERS = {"maxwell": of_maxwell, "craft": of_craft}
