@@ -155,7 +155,8 @@ class Sequence:
         self.repeats = self.watermark = 0
 
     def fail(self, why, e):
-        self.test.fail(f"{self.name}: {why}: {e}")
+        self.test.fail(f"{self.name}: {why}: {e}; before it {self.order[max(0, self.at - 2):self.at + 1]}, then known "
+                       f"{self.order[self.at + 1:self.at + 4]}, the last {self.order[-1:]}")
 
     def move_to(self, e):
         if e.ts not in self.known:
