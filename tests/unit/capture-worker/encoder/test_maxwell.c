@@ -40,6 +40,15 @@ writes_the_published_examples(void **state)
 	run("maxwell/examples", "maxwell/examples", "enable-tidb-extension=true&max-batch-size=1", "");
 }
 
+/* protocols.md 9.3, 3.1 profile S, 3.2 form J. */
+static void
+names_every_action_and_writes_texts_and_floats(void **state)
+{
+	(void)state;
+	run("maxwell/actions", "maxwell/actions", "", "");
+	run("maxwell/texts", "maxwell/texts", "", "");
+}
+
 static void
 deletes_may_have_the_handle_key_alone(void **state)
 {
@@ -61,6 +70,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_what_was_recorded),
 		cmocka_unit_test(writes_the_published_examples),
+		cmocka_unit_test(names_every_action_and_writes_texts_and_floats),
 		cmocka_unit_test(deletes_may_have_the_handle_key_alone),
 		cmocka_unit_test(records_are_cut_at_the_limit),
 	};
