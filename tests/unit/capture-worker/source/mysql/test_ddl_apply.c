@@ -17,7 +17,7 @@ lit(const char *s)
 
 /*
  * "a int(11)! +8 =7 | b ..; PRIMARY(a) u2?(b,c)": columns with full type, "!" for NOT NULL, "~" for virtual and "^" for stored
- * generated ones, charset of text, "=default"; then the indexes, "?" nullable, "/" with a prefix, "-" not unique.
+ * generated ones, charset of text, "=default", ":=expression", "now" on update; then the indexes, "?" nullable, "/" with a prefix, "-" not unique.
  */
 static const char *
 describe(const struct ml_schema *s)
@@ -37,7 +37,10 @@ describe(const struct ml_schema *s)
 		if (!(c->flags & ML_F_BINARY))
 			n += (size_t)snprintf(out + n, sizeof(out) - n, " %s", c->collation.s);
 		if (c->has_default)
-			n += (size_t)snprintf(out + n, sizeof(out) - n, " =%s", c->dflt.s);
+			n += (size_t)snprintf(
+				out + n, sizeof(out) - n, " %s%s", c->default_expr ? ":=" : "=", c->dflt.s);
+		if (c->on_update_now)
+			n += (size_t)snprintf(out + n, sizeof(out) - n, " now");
 		if (c->comment.len > 0)
 			n += (size_t)snprintf(out + n, sizeof(out) - n, " #%s", c->comment.s);
 	}
@@ -89,7 +92,7 @@ types_and_attributes_are_read(void **state)
 			"a float | b float(7,3) | c double | d double | e double unsigned;" },
 		{ "a bit, b bit(9) default b'1'", "a bit(1) | b bit(9) =;" },
 		{ "a year, b date default '2020-01-02', c datetime(3) default '2020-01-02', d timestamp(6) null default now(6) on update now(6)",
-			"a year(4) | b date =2020-01-02 | c datetime(3) =2020-01-02 00:00:00.000 | d timestamp(6) =CURRENT_TIMESTAMP;" },
+			"a year(4) | b date =2020-01-02 | c datetime(3) =2020-01-02 00:00:00.000 | d timestamp(6) =CURRENT_TIMESTAMP now;" },
 		{ "a char, b varchar(10) character set latin1, c varchar(3) collate gbk_bin, d char(4) binary, e national varchar(5)",
 			"a char(1) utf8mb4_general_ci | b varchar(10) latin1_swedish_ci | c varchar(3) gbk_bin | d char(4) utf8mb4_bin | "
 			"e varchar(5) utf8mb3_general_ci;" },
@@ -105,12 +108,12 @@ types_and_attributes_are_read(void **state)
 			"a longtext utf8mb4_bin | b longtext utf8mb4_general_ci;" },
 		{ "a inet6, b inet4, c uuid default uuid()",
 			"a char(39) ascii_general_ci | b char(15) ascii_general_ci | c char(36) "
-			"ascii_general_ci =uuid();" },
+			"ascii_general_ci :=uuid();" },
 		{ "a geometry, b point not null", "a geometry | b geometry!;" },
 		{ "a int, b int as (a + f(1, ')')) virtual, c int generated always as (a) persistent comment 'x', d int as (1)",
 			"a int(11) | b int(11)~ | c int(11)^ #x | d int(11)~;" },
 		{ "a int default -5, b int default (1+2), c varchar(9) default 'null', d int default null, e int not null default 0x10, f varchar(3) default 0x4142",
-			"a int(11) =-5 | b int(11) =1+2 | c varchar(9) utf8mb4_general_ci =null | d int(11) | e int(11)! =16 | f varchar(3) utf8mb4_general_ci =AB;" },
+			"a int(11) =-5 | b int(11) :=1+2 | c varchar(9) utf8mb4_general_ci =null | d int(11) | e int(11)! =16 | f varchar(3) utf8mb4_general_ci =AB;" },
 		{ "a int invisible comment 'say ''hi''', b int references x(y) on delete set null, c varchar(5) compressed",
 			"a int(11) #say 'hi' | b int(11) | c varchar(5) utf8mb4_general_ci;" },
 		{ "primary key (b, a), a int, b varchar(9), key k (a desc), unique (a), unique u (b(3)), fulltext f (b), constraint c "

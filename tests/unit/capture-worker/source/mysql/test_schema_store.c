@@ -306,7 +306,9 @@ a_restart_gives_the_same_ids_again(void **state)
 	(void)state;
 	make_dir(&f);
 	open_store(&f, 0);
-	run(&f, 10, "CREATE TABLE a (x int primary key, e enum('p','q') default 'q' comment 'c', unique u (e))");
+	run(&f, 10,
+		"CREATE TABLE a (x int primary key, e enum('p','q') default 'q' comment 'c', "
+		"t timestamp default now() on update now(), y varchar(9) default (uuid()), unique u (e))");
 	run(&f, 20, "CREATE TABLE b (x int primary key)");
 	run(&f, 30, "TRUNCATE a");
 	run(&f, 40, "ALTER TABLE b ADD y int");
@@ -323,6 +325,10 @@ a_restart_gives_the_same_ids_again(void **state)
 	assert_string_equal(get(&f, "a")->columns[1].type_full.s, "enum('p','q')");
 	assert_string_equal(get(&f, "a")->columns[1].dflt.s, "q");
 	assert_string_equal(get(&f, "a")->columns[1].comment.s, "c");
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(get(&f, "a")->columns[i].on_update_now, i == 2);
+		assert_int_equal(get(&f, "a")->columns[i].default_expr, i == 3);
+	}
 	assert_int_equal(get(&f, "a")->n_indexes, 2);
 	assert_int_equal(get(&f, "b")->n_columns, 1);
 	assert_null(get(&f, "c"));
