@@ -117,6 +117,12 @@ sql_ddl_may_retry(int lib, const char *text)
 	case ER_PARTITION_MGMT_ON_NONPARTITIONED:
 	case ER_NONUNIQ_TABLE:
 	case 3750: /* a primary key is required */
+	/* What one kind of server has and another has not: ours. */
+	case ER_UNKNOWN_COLLATION:
+	case ER_UNKNOWN_CHARACTER_SET:
+	case ER_UNKNOWN_STORAGE_ENGINE:
+	case ER_NOT_SUPPORTED_YET:
+	case ER_FEATURE_DISABLED:
 		return false;
 	case ER_UNKNOWN_ERROR:
 		return strstr(text, "Information schema is out of date") != NULL || strstr(text, "is changed") != NULL;
