@@ -1,4 +1,4 @@
-/* mysql.h - the source that follows the binary log of a MariaDB server (mysql-upstream.md). */
+/* mysql.h - the source that follows the binary log of a MariaDB or MySQL server (mysql-upstream.md). */
 #ifndef ML_WORKER_SOURCE_MYSQL_MYSQL_H
 #define ML_WORKER_SOURCE_MYSQL_MYSQL_H
 #include "capture-worker/source/source.h"
