@@ -59,6 +59,18 @@ put_equal(struct sql_out *o, const struct sql_col *c, const struct ml_datum *ima
 {
 	const struct ml_datum *d = &image[c->at];
 
+	if (c->json_text && o->json_type && d->kind != ML_D_NULL) {
+		PUT(o, "(");
+		put_text(o, c->name);
+		PUT(o, " = CAST(");
+		put_value(o, c, d);
+		PUT(o, " AS JSON) OR ");
+		put_text(o, c->name);
+		PUT(o, " = ");
+		put_value(o, c, d);
+		PUT(o, ")");
+		return;
+	}
 	put_text(o, c->name);
 	if (d->kind == ML_D_NULL) {
 		PUT(o, " IS NULL");

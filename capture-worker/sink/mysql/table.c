@@ -38,6 +38,7 @@ set_col(struct sql_col *out, struct sql_table *t, const struct ml_schema *s, uin
 		.at = c,
 		.quoting = sql_quoting_of(&s->columns[c]),
 		.json = s->columns[c].type == ML_T_JSON,
+		.json_text = s->columns[c].json_text,
 	};
 	ml_buf_fini(&b);
 }
