@@ -120,14 +120,15 @@ enter(struct ml_pipeline *p, struct ml_batch *b)
 	 * as they are encoded, and nothing is in front of them.
 	 */
 	if (b->n_changes > 0 || b->barrier.kind == ML_BAR_TABLES) {
-		uint64_t bytes = ml_batch_bytes(b);
+		/* What the source has charged already waits for room all the same. */
+		uint64_t bytes = b->quota != NULL ? 0 : ml_batch_bytes(b);
 
 		if (ml_quota_take(p->quota, bytes) != 0) {
 			ml_batch_free(b);
 			return -1;
 		}
 		b->quota = p->quota;
-		b->charged_bytes = bytes;
+		b->charged_bytes += bytes;
 	}
 	b->seq = ml_progress_enter(p->progress, resolved ? b->barrier.ts : 0, resolved ? b->barrier.position : NULL);
 	atomic_fetch_add_explicit(&p->rows, b->n_changes, memory_order_relaxed);
@@ -584,6 +585,14 @@ open_encoder(struct ml_pipeline *p, struct ml_err *err)
 	return p->plan.encoder->open(&p->encoder, &env, err);
 }
 
+static uint64_t
+quota_bytes(const struct ml_pipeline *p)
+{
+	uint64_t n = p->env.config->worker_memory_quota_bytes;
+
+	return n > 0 ? n : QUOTA_DEFAULT;
+}
+
 static int
 open_source(struct ml_pipeline *p, struct ml_err *err)
 {
@@ -598,6 +607,8 @@ open_source(struct ml_pipeline *p, struct ml_err *err)
 		.checkpoint_ts = p->env.checkpoint_ts,
 		.position = p->env.position,
 		.state_dir = p->env.state_dir,
+		.quota = p->quota,
+		.quota_bytes = quota_bytes(p),
 		.arg = p,
 		.emit = on_emit,
 		.warn = on_warn,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "api-gateway/api/api.h"
+#include "api-gateway/api/copy.h"
 #include "api-gateway/http/reply.h"
 
 struct sample {
@@ -301,6 +302,7 @@ ml_metrics(struct ml_http_req *r, void *arg)
 	struct ml_buf out = { 0 };
 
 	put_feeds(&out, arg);
+	ml_copy_metrics(&out, ((const struct ml_api *)arg)->coord);
 	put_processes(&out, arg);
 	ml_http_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
 	ml_buf_fini(&out);

@@ -7,11 +7,12 @@
 #include "api-gateway/api/ident.h"
 #include "api-gateway/coord/store.h"
 #include "common/text/json.h"
+#include "common/text/jsonw.h"
 #include "common/text/replica.h"
 #include "common/text/uri.h"
 
 struct body {
-	const char *id, *sink_uri, *timezone, *upstream_uri;
+	const char *id, *sink_uri, *timezone, *upstream_uri, *snapshot;
 	uint64_t start_ts, target_ts;
 	bool force_replicate, ignore_ineligible_table;
 	struct ml_json_strs rules;
@@ -34,6 +35,7 @@ static const struct ml_json_field create_fields[] = {
 	F("ignore_txn_start_ts", ML_JK_U64S, ignore_txn), F("mounter_worker_num", ML_JK_I32, mounter_worker_num),
 	F("sink_config", ML_JK_OBJECT, sink_config), F("replica_config", ML_JK_OBJECT, replica_config),
 	F("upstream_uri", ML_JK_STR, upstream_uri), /* ours: another upstream than the server's */
+	F("snapshot", ML_JK_STR, snapshot),         /* ours: of replica_config */
 };
 static const struct ml_json_field update_fields[] = {
 	F("target_ts", ML_JK_U64, target_ts),
@@ -242,7 +244,7 @@ parse(const char *text, size_t len, const struct ml_json_field *fields, size_t n
 {
 	struct ml_json *j;
 
-	*b = (struct body){ .id = "", .sink_uri = "", .timezone = "", .upstream_uri = "" };
+	*b = (struct body){ .id = "", .sink_uri = "", .timezone = "", .upstream_uri = "", .snapshot = "" };
 	if (ml_json_parse(&j, a, text, len, err) == 0 && ml_json_decode(j, "", fields, n, b, a, err) == 0) {
 		b->root = j;
 		return 0;
@@ -259,6 +261,27 @@ phrase(struct ml_err *err)
 	return -1;
 }
 
+/* The body's own field is replica_config's member, and wins over it. */
+static void
+set_snapshot(Ml__ChangefeedSpec *spec, const char *method, struct ml_arena *a)
+{
+	struct ml_buf own = { 0 }, text = { 0 };
+	const char *stored = spec->replica_config_json != NULL ? spec->replica_config_json : "";
+	struct ml_json *doc;
+
+	ml_buf_puts(&own, "{\"snapshot\":");
+	ml_json_quote(&own, method, strlen(method));
+	if (stored[0] != '\0' && ml_json_parse(&doc, a, stored, strlen(stored), NULL) == 0)
+		ml_replica_print(doc, "", "snapshot", &text);
+	if (text.len > 0)
+		ml_buf_printf(&own, ",%s", text.data + 1);
+	else
+		ml_buf_putc(&own, '}');
+	set_str(&spec->replica_config_json, own.data);
+	ml_buf_fini(&text);
+	ml_buf_fini(&own);
+}
+
 static int
 fill_create(Ml__ChangefeedSpec *spec, struct body *b, struct ml_arena *a, struct ml_err *err)
 {
@@ -270,6 +293,8 @@ fill_create(Ml__ChangefeedSpec *spec, struct body *b, struct ml_arena *a, struct
 		return phrase(err);
 	if (b->sink_config != NULL && set_sink_config(spec, b->sink_config, "sink_config", a, err) < 0)
 		return phrase(err);
+	if (b->snapshot[0] != '\0')
+		set_snapshot(spec, b->snapshot, a);
 	if (b->sink_uri[0] == '\0')
 		return ML_ERR(
 			err, ErrSinkURIInvalid, 0, "sink-uri is empty, can't not create a changefeed without sink-uri");

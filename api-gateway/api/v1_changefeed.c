@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api-gateway/api/api.h"
+#include "api-gateway/api/copy.h"
 #include "api-gateway/api/ident.h"
 #include "api-gateway/api/spec.h"
 #include "api-gateway/http/reply.h"
@@ -149,6 +150,7 @@ ml_v1_detail(struct ml_http_req *r, void *arg)
 	ml_jw_null(&w);
 	ml_jw_kstr(&w, "creator_version", f->creator_version);
 	put_task_status(&w, f, api);
+	ml_copy_put(&w, f, ml_wall_ms());
 	ml_jw_close(&w, '}');
 	free(uri);
 	ml_reply_json(r, 200, ML_STYLE_I, &doc);

@@ -152,6 +152,8 @@ ml_batch_position(struct ml_batch *b, const Ml__Position *p)
 	c->server = copy_text(b, p->server);
 	c->file = copy_text(b, p->file);
 	c->gtid = copy_text(b, p->gtid);
+	if (p->copied.len > 0)
+		c->copied.data = (uint8_t *)ml_arena_strndup(&b->arena, (const char *)p->copied.data, p->copied.len);
 	return c;
 }
 

@@ -14,6 +14,7 @@
 #include "proto/shard.pb-c.h"
 
 struct ml_filter;
+struct ml_quota;
 struct ml_source;
 
 struct ml_source_env {
@@ -28,6 +29,12 @@ struct ml_source_env {
 	ml_ts checkpoint_ts;            /* deliver what is above it */
 	const Ml__Position *position;   /* belongs to checkpoint_ts; NULL: find one */
 	const char *state_dir;          /* folder for this shard's own files (journal); exists */
+	/*
+	 * Of the shard: what the source reads ahead (the initial copy) it charges itself, without waiting, and keeps below an
+	 * eighth of quota_bytes; such batches are emitted with `quota` set.  NULL: nobody counts.
+	 */
+	struct ml_quota *quota;
+	uint64_t quota_bytes;
 	void *arg;
 	/* Hands b over.  0: taken.  -1: the shard stops; b is freed. */
 	int (*emit)(void *arg, struct ml_batch *b);

@@ -34,8 +34,8 @@ ml_feed_mark_now(const struct ml_feed *f)
 	};
 }
 
-static int
-emit_one(struct ml_feed *f, struct ml_batch *b)
+int
+ml_feed_emit_one(struct ml_feed *f, struct ml_batch *b)
 {
 	if (f->stopped) {
 		ml_batch_free(b);
@@ -60,7 +60,7 @@ emit_held(struct ml_feed *f)
 		f->held = b->next;
 		b->next = NULL;
 		f->n_held--;
-		if (emit_one(f, b) < 0)
+		if (ml_feed_emit_one(f, b) < 0)
 			break;
 	}
 	if (f->held == NULL) {
@@ -79,7 +79,7 @@ ml_feed_emit(struct ml_feed *f)
 		return -1;
 	f->b = ml_batch_new();
 	f->wanted_bytes = 0;
-	return emit_one(f, b);
+	return ml_feed_emit_one(f, b);
 }
 
 int
@@ -105,6 +105,8 @@ ml_feed_cut(struct ml_feed *f, size_t held, const struct ml_feed_mark *mark)
 
 	if (f->partly_out)
 		return -1;
+	if (f->snap != NULL)
+		ml_snapshot_void(f->snap);
 	for (size_t i = 0; i < held; i++)
 		p = &(*p)->next;
 	if (*p != NULL) {
@@ -158,6 +160,7 @@ ml_feed_hand_over(struct ml_feed *f, ml_ts ts)
 	pos.offset = place->offset;
 	pos.gtid = f->gtid.len > 0 ? f->gtid.data : (char *)"";
 	pos.last_ts = ts > f->fold.last ? ts : f->fold.last;
+	pos.copied = (ProtobufCBinaryData){ .len = f->copied.len, .data = (uint8_t *)f->copied.data };
 	pos.time_us = ml_clock_now_us(f->clock);
 	f->b->barrier = (struct ml_barrier){
 		.kind = ML_BAR_RESOLVED,
@@ -386,6 +389,7 @@ ml_feed_fini(struct ml_feed *f)
 	ml_reader_fini(&f->reader);
 	ml_place_fini(&f->good);
 	ml_buf_fini(&f->gtid);
+	ml_buf_fini(&f->copied);
 	free(f->savepoints);
 }
 
@@ -403,6 +407,8 @@ void
 ml_feed_rewind(struct ml_feed *f, unsigned crc_len)
 {
 	drop_held(f);
+	if (f->snap != NULL)
+		ml_snapshot_void(f->snap);
 	ml_batch_free(f->b);
 	f->b = ml_batch_new();
 	f->wanted_bytes = 0;

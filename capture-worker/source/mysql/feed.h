@@ -19,6 +19,7 @@
 #include "capture-worker/source/mysql/group.h"
 #include "capture-worker/source/mysql/journal.h"
 #include "capture-worker/source/mysql/schema_store.h"
+#include "capture-worker/source/mysql/snapshot/snapshot.h"
 #include "capture-worker/source/mysql/tables.h"
 #include "capture-worker/source/mysql/xa.h"
 #include "capture-worker/source/source.h"
@@ -94,6 +95,8 @@ struct ml_feed {
 	bool stopped;                  /* emit said so */
 	uint64_t n_shapes, shapes[32]; /* hashes of unknown statements logged already */
 	struct ml_buf gtid;            /* scratch */
+	struct ml_snapshot *snap;      /* the initial copy; NULL: none is wanted.  The owner's */
+	struct ml_buf copied;          /* how far it is, for each place to resume at */
 
 	uint64_t events, bytes;                 /* of this thread */
 	_Atomic uint64_t events_out, bytes_out; /* the same for others to read, at every hand-over */

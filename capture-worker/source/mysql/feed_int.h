@@ -23,6 +23,18 @@ int ml_feed_cut(struct ml_feed *f, size_t held, const struct ml_feed_mark *mark)
 void ml_feed_decide(struct ml_feed *f);
 struct ml_feed_mark ml_feed_mark_now(const struct ml_feed *f);
 
+/* The same of one batch that is not f->b. */
+int ml_feed_emit_one(struct ml_feed *f, struct ml_batch *b);
+
+/* Rows of the initial copy may be put in here: between two groups, and nothing is being read again. */
+bool ml_feed_copy_ready(const struct ml_feed *f);
+/* *ts: what they get as their commit_ts; everything before them is handed over. */
+int ml_feed_copy_begin(struct ml_feed *f, ml_ts *ts, struct ml_err *err);
+/* Hands b over.  Should the shard stop, f->stopped says so. */
+void ml_feed_copy_put(struct ml_feed *f, struct ml_batch *b, ml_ts ts);
+/* They are complete, and f->copied says so: handed over as a place to resume at. */
+void ml_feed_copy_end(struct ml_feed *f);
+
 /* The open group was prepared and committed at once: its rows are taken now. */
 int ml_feed_one_phase(struct ml_feed *f, struct ml_err *err);
 

@@ -118,6 +118,7 @@ ml_feed_on_rows(void *arg, const struct ml_ev *e, struct ml_err *err)
 	struct ml_tab *tab = f->tab;
 	struct ml_rows_want want;
 	uint64_t before;
+	uint32_t first;
 	int more;
 
 	if (id == ML_TABLE_ID_DUMMY || (f->skip && !f->preparing))
@@ -135,7 +136,7 @@ ml_feed_on_rows(void *arg, const struct ml_ev *e, struct ml_err *err)
 	want = (struct ml_rows_want){
 		.commit_ts = f->commit_ts,
 		.start_ts = f->commit_ts - 1,
-		.values = f->env->want_values,
+		.values = f->env->want_values || (f->snap != NULL && ml_snapshot_busy(f->snap)),
 		.max_bytes = ML_FEED_BATCH_BYTES,
 	};
 	f->wanted_bytes += e->body_len < ML_FEED_BATCH_BYTES ? e->body_len : 0;
@@ -150,7 +151,10 @@ ml_feed_on_rows(void *arg, const struct ml_ev *e, struct ml_err *err)
 		if (want.values)
 			want.max_rows = f->b->n_rows < ML_FEED_BATCH_ROWS ? ML_FEED_BATCH_ROWS - f->b->n_rows : 1;
 		before = f->b->n_changes;
+		first = f->b->n_rows;
 		more = ml_rows_next(&f->rows, f->b, &want, err);
+		if (f->snap != NULL)
+			ml_snapshot_rows(f->snap, f->b, first);
 		if (f->b->n_changes > before)
 			f->had_rows = true;
 		if (more > 0)

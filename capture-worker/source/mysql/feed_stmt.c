@@ -54,6 +54,8 @@ apply(struct ml_feed *f, const struct ml_ddl_stmt *stmt, struct ml_err *err)
 	int rc = ml_schema_store_apply(f->store, stmt, f->commit_ts, f->commit_ts - 1, emit_ddl, f, err);
 
 	ml_feed_redefined(f);
+	if (f->snap != NULL && rc == 0)
+		ml_snapshot_ddl(f->snap, f, stmt);
 	return rc;
 }
 

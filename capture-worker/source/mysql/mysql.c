@@ -70,6 +70,9 @@ struct ml_source {
 	_Atomic(struct ml_journal *) journal;
 	_Atomic(struct ml_xa *) xa;
 	_Atomic uint64_t reconnects;
+	struct ml_copy_options copy;
+	_Atomic(struct ml_snapshot *) snap;
+	uint64_t copy_wait_us; /* until the initial copy wants to be looked at */
 };
 
 static uint64_t
@@ -118,6 +121,19 @@ static bool
 stopping(const struct ml_source *s)
 {
 	return atomic_load_explicit(&s->stop, memory_order_relaxed);
+}
+
+/* Somebody wrote to the eventfd.  True: it was no stop. */
+static bool
+woken_by_copy(struct ml_source *s)
+{
+	uint64_t n;
+
+	if (stopping(s))
+		return false;
+	(void)!read(s->wake_fd, &n, sizeof(n));
+	/* A stop in between is not to be lost. */
+	return !stopping(s);
 }
 
 /* ---- control connection ---- */
@@ -318,6 +334,39 @@ announce(struct ml_source *s)
 }
 
 static int
+open_copy(struct ml_source *s, struct ml_err *err)
+{
+	struct ml_snapshot_env env = {
+		.env = s->env,
+		.target = s->target,
+		.tz = s->tz,
+		.options = s->copy,
+		.flavor = s->server.flavor,
+		.gtids = s->server.gtids,
+		.wake_fd = s->wake_fd,
+	};
+	struct ml_snapshot *snap;
+
+	if (ml_snapshot_open(&snap, &env, &s->feed, err) < 0)
+		return -1;
+	s->feed.snap = snap;
+	atomic_store(&s->snap, snap);
+	/* A stop that came before this could not tell it. */
+	if (stopping(s))
+		ml_snapshot_stop(snap);
+	return 0;
+}
+
+/* What the initial copy has ready, and work for its readers: between two groups. */
+static int
+copy_step(struct ml_source *s, struct ml_err *err)
+{
+	if (s->feed.snap == NULL || s->feed.reader.open)
+		return 0;
+	return ml_snapshot_step(s->feed.snap, &s->feed, &s->copy_wait_us, err);
+}
+
+static int
 begin(struct ml_source *s, struct ml_err *err)
 {
 	const struct ml_source_env *env = s->env;
@@ -374,6 +423,10 @@ begin(struct ml_source *s, struct ml_err *err)
 	ml_feed_start(&s->feed, &place, last);
 	if (env->want_tables)
 		announce(s);
+	if (env->position != NULL && env->position->copied.len > 0 && s->feed.copied.len == 0)
+		ml_buf_put(&s->feed.copied, env->position->copied.data, env->position->copied.len);
+	if (s->copy.method != ML_COPY_NONE && open_copy(s, err) < 0)
+		goto out;
 	s->checked = true;
 	ml_info(env->object,
 		"following the binary log upstream=%s version=%s file=%s offset=%llu last_ts=%llu checkpoint_ts=%llu",
@@ -389,8 +442,17 @@ out:
 static void
 unbegin(struct ml_source *s)
 {
+	struct ml_snapshot *snap;
+
+	/* Under the lock, so that a stop does not hold on to it. */
+	pthread_mutex_lock(&s->control_lock);
+	snap = atomic_exchange(&s->snap, NULL);
+	pthread_mutex_unlock(&s->control_lock);
 	atomic_store(&s->journal, NULL);
 	atomic_store(&s->xa, NULL);
+	s->feed.snap = NULL;
+	ml_snapshot_close(snap);
+	ml_buf_clear(&s->feed.copied);
 	ml_schema_store_close(s->feed.store);
 	ml_xa_close(s->feed.xa);
 	ml_journal_close(s->feed.journal);
@@ -414,6 +476,7 @@ open_dump(struct ml_source *s, struct ml_dump **out, struct ml_err *err)
 	struct ml_server server;
 	bool by_gtid;
 
+	(void)woken_by_copy(s);
 	if (control(s, err) < 0)
 		return -1;
 	/* Settings are dynamic: each later connection looks again. */
@@ -492,6 +555,10 @@ stream(struct ml_source *s, struct ml_dump *d, struct ml_err *err)
 				return 0;
 			if (s->warned && (f->group != groups || f->at_head))
 				healed(s);
+			if (f->snap != NULL && !f->reader.open && ml_snapshot_due(f->snap) && copy_step(s, err) < 0)
+				return -1;
+			if (f->stopped)
+				return 0;
 			if (f->at_head || (++n & 0xFFFF) == 0) {
 				if (stopping(s))
 					return 0;
@@ -515,10 +582,16 @@ stream(struct ml_source *s, struct ml_dump *d, struct ml_err *err)
 				return 0;
 			if (s->reading || mono_us() - s->chores_us >= CHORES_US)
 				chores(s);
-			timeout_us = UINT64_MAX;
+			if (copy_step(s, err) < 0)
+				return -1;
+			if (f->stopped)
+				return 0;
+			timeout_us = f->snap != NULL ? s->copy_wait_us : UINT64_MAX;
 			break;
 		case ML_DUMP_WOKEN:
-			return 0;
+			if (!woken_by_copy(s))
+				return 0;
+			break;
 		case ML_DUMP_END:
 			return ML_ERR(
 				err, ErrUpstreamUnavailable, 0, ml_dump_conn(d)->addr, "the server ended the stream");
@@ -534,6 +607,7 @@ pause_ms(struct ml_source *s, uint32_t ms)
 {
 	struct pollfd pfd = { .fd = s->wake_fd, .events = POLLIN };
 
+	(void)woken_by_copy(s);
 	(void)poll(&pfd, 1, (int)ms);
 }
 
@@ -649,6 +723,7 @@ source_open(struct ml_source **out, const struct ml_source_env *env, struct ml_e
 	}
 	if (tz == NULL || *tz == '\0')
 		tz = env->config->tz;
+	ml_copy_options_read(&s->copy, env->spec->replica_config_json, env->every_ddl);
 	if (ml_my_target_new(&s->target, u, err) < 0 || ml_tz_open(&s->tz, tz, err) < 0)
 		goto fail;
 	*out = s;
@@ -661,6 +736,7 @@ fail:
 static void
 source_stop(struct ml_source *s)
 {
+	struct ml_snapshot *snap;
 	uint64_t one = 1;
 
 	atomic_store(&s->stop, true);
@@ -668,6 +744,9 @@ source_stop(struct ml_source *s)
 	pthread_mutex_lock(&s->control_lock);
 	if (s->control_fd >= 0)
 		(void)shutdown(s->control_fd, SHUT_RDWR);
+	snap = atomic_load(&s->snap);
+	if (snap != NULL)
+		ml_snapshot_stop(snap);
 	pthread_mutex_unlock(&s->control_lock);
 }
 

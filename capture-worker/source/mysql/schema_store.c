@@ -320,6 +320,14 @@ ml_schema_store_get(
 	return e != NULL ? e->def : NULL;
 }
 
+bool
+ml_schema_store_certain(const struct ml_schema_store *st, const struct ml_schema *s)
+{
+	struct ml_table_entry *e = ml_schema_map_find(&st->map, s->db, s->table);
+
+	return e != NULL && e->def == s && e->pending == NULL && !e->stale;
+}
+
 int
 ml_schema_store_resolve(
 	struct ml_schema_store *st, const struct ml_tablemap *tm, ml_ts ts, struct ml_schema **out, struct ml_err *err)

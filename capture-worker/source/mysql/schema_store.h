@@ -65,6 +65,8 @@ struct ml_schema *ml_schema_store_get(
 	const struct ml_schema_store *st, const char *db, size_t db_len, const char *table, size_t table_len);
 
 enum { ML_RESOLVE_OK, ML_RESOLVE_UNKNOWN };
+/* False while s is not, or may soon not be, what the table's rows have: it changed, or is to be read again. */
+bool ml_schema_store_certain(const struct ml_schema_store *st, const struct ml_schema *s);
 /*
  * The schema for rows of this TABLE_MAP: columns in its order, types from it, the rest from the tracked definition.  Call it
  * for each new TABLE_MAP body of a table that the filter takes.  *out is a new reference.
