@@ -432,6 +432,20 @@ in_hand(const struct ml_snapshot *s, const struct ml_copy_table *t)
 	return false;
 }
 
+/* A TABLE_MAP may have made the definition clearer since. */
+static void
+refresh(struct ml_feed *f, struct ml_copy_table *t)
+{
+	const struct ml_schema *s = t->schema;
+	struct ml_schema *now = ml_schema_store_get(f->store, s->db.s, s->db.len, s->table.s, s->table.len);
+
+	if (now == NULL || now == s || now->table_id != t->id)
+		return;
+	(void)ml_schema_ref(now);
+	ml_schema_unref(t->schema);
+	t->schema = now;
+}
+
 /* Work for an idle reader.  False: there is none now; *wait_us then falls to when there may be. */
 static bool
 find_work(struct ml_snapshot *s, struct ml_feed *f, struct job *j, uint64_t now, uint64_t *wait_us)
@@ -445,7 +459,10 @@ find_work(struct ml_snapshot *s, struct ml_feed *f, struct job *j, uint64_t now,
 		for (size_t i = 0; i < s->state.n; i++) {
 			struct ml_copy_table *t = s->state.v[i];
 
-			if (t->done || (t->n_ranges > 0) != begun || t->schema == NULL || ml_copy_key(t->schema) == NULL)
+			if (t->done || (t->n_ranges > 0) != begun || t->schema == NULL)
+				continue;
+			refresh(f, t);
+			if (ml_copy_key(t->schema) == NULL)
 				continue;
 			if (t->retry_us > now || !ml_schema_store_certain(f->store, t->schema)) {
 				uint64_t us = t->retry_us > now ? t->retry_us - now : RETRY_US;
@@ -609,8 +626,7 @@ take(struct ml_snapshot *s, struct ml_feed *f, struct job *j, bool ok, uint64_t 
 	}
 	at = ml_binlog_number(j->chunk.file);
 	/* The server had logged what the stream had read when the window was opened, but did not show it yet. */
-	if (before(at, j->chunk.offset, j->file, j->offset) || j->table->schema != j->schema ||
-		ml_schema_store_get(f->store, j->schema->db.s, j->schema->db.len, j->schema->table.s,
+	if (before(at, j->chunk.offset, j->file, j->offset) || ml_schema_store_get(f->store, j->schema->db.s, j->schema->db.len, j->schema->table.s,
 			j->schema->table.len) != j->schema) {
 		j->table->retry_us = now + RETRY_US / 10;
 		return 0;
