@@ -685,15 +685,21 @@ sink_main(void *arg)
 	struct ml_batch *b = NULL;
 	enum ml_pop got;
 	int rc = set_up(p, &err);
+	uint64_t ticked_ms = ml_now_ms();
 
 	while (rc == 0) {
+		/* Batches that keep coming must not keep the sink from what it does by time. */
+		if (ml_now_ms() - ticked_ms >= ML_SINK_TICK_MS) {
+			ticked_ms = ml_now_ms();
+			rc = p->plan.sink->tick(p->sink, &err);
+			if (rc != 0)
+				break;
+		}
 		got = ml_queue_pop(p->to_sink, &b, ML_SINK_TICK_MS);
 		if (got == ML_POP_STOPPED)
 			return NULL;
 		if (got == ML_POP_BATCH)
 			rc = take_batch(p, b, &err);
-		else
-			rc = p->plan.sink->tick(p->sink, &err);
 		if (rc > 0) {
 			p->env.drained(p->env.arg, false);
 			return NULL;

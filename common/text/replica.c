@@ -61,7 +61,7 @@ static const struct row rows[] = {
 	{ "sync-point-retention", DURATION, "24h", ANY, 0, "How long they are kept, 1h at least." },
 	{ "changefeed-error-stuck-duration", DURATION, "30m", FROM(30 * MINUTE_NS, ErrInvalidReplicaConfig), STORED,
 		"How long a changefeed may fail to advance before it is given up." },
-	{ "snapshot", STR, "none", 0, 0, "none|incremental|locked", ML_ErrInvalidReplicaConfig, 0,
+	{ "snapshot", STR, "none", 0, 0, "none|incremental", ML_ErrInvalidReplicaConfig, 0,
 		"Initial copy of the tables, Millrace's own; see snapshot.md." },
 	{ "snapshot-threads", INT, "4", 1, 64, NULL, ML_ErrInvalidReplicaConfig, 0,
 		"Connections that read tables for the initial copy; 64 at most." },
@@ -69,8 +69,6 @@ static const struct row rows[] = {
 		"Rows of a table that are read at a time." },
 	{ "max-rows-per-second", INT, "0", 0, INT64_MAX, NULL, ML_ErrInvalidReplicaConfig, 0,
 		"Limit of the initial copy; 0: none." },
-	{ "create-tables", BOOL, NULL, ANY, 0,
-		"Create the target's tables before the initial copy; on for SQL sinks unless it is set, off elsewhere." },
 	SETS("filter"),
 	{ "filter.rules", STRS, "*.*", ANY, 0,
 		"Tables to replicate: table patterns, the last one that matches decides." },
@@ -403,8 +401,7 @@ range_of(const struct row *r, const struct ml_json *v, struct ml_err *err)
 	if ((r->min == 0 && r->max == 0) || (n >= r->min && n <= r->max))
 		return 0;
 	if (n > r->max)
-		return ml_err_set(
-			err, r->code, 0, "%s%s must not be more than %lld", head, r->name, (long long)r->max);
+		return ml_err_set(err, r->code, 0, "%s%s must not be more than %lld", head, r->name, (long long)r->max);
 	if (r->type == DURATION)
 		return ml_err_set(err, r->code, 0, "%s%s must not be less than %lld s", head, r->name,
 			(long long)(r->min / 1000000000));

@@ -723,7 +723,7 @@ source_open(struct ml_source **out, const struct ml_source_env *env, struct ml_e
 	}
 	if (tz == NULL || *tz == '\0')
 		tz = env->config->tz;
-	ml_copy_options_read(&s->copy, env->spec->replica_config_json, env->every_ddl);
+	ml_copy_options_read(&s->copy, env->spec->replica_config_json);
 	if (ml_my_target_new(&s->target, u, err) < 0 || ml_tz_open(&s->tz, tz, err) < 0)
 		goto fail;
 	*out = s;

@@ -33,7 +33,7 @@ struct job {
 	struct ml_copy_reader *reader;
 	enum job_state state; /* under the lock */
 	/* Of the source's thread, and of the reader while WANTED. */
-	bool look; /* not a chunk, but what there is to know of the table */
+	bool look;                /* not a chunk, but what there is to know of the table */
 	struct ml_schema *schema; /* reference */
 	struct ml_copy_want want;
 	char *passed;
@@ -56,8 +56,8 @@ struct ml_snapshot {
 	uint64_t max_bytes;
 	pthread_mutex_t lock;
 	pthread_cond_t work;
-	bool stopped;   /* under the lock */
-	_Atomic bool news; /* a reader has ended a job */
+	bool stopped;       /* under the lock */
+	_Atomic bool news;  /* a reader has ended a job */
 	uint32_t n_waiting; /* chunks that the stream has to come to */
 	uint64_t next_us;   /* throttle: no chunk before */
 	bool warned;
@@ -298,6 +298,17 @@ ml_snapshot_open(struct ml_snapshot **out, const struct ml_snapshot_env *env, st
 		goto fail;
 	}
 	sync_tables(s, f, NULL);
+	for (size_t i = 0; i < s->state.n; i++) {
+		const struct ml_copy_table *t = s->state.v[i];
+
+		if (t->done || ml_copy_key(t->schema) != NULL)
+			continue;
+		ML_ERRF(err, ErrInvalidReplicaConfig, 0,
+			"invalid replica config, snapshot: table %s.%s has no key to be copied by (a primary key or a unique key "
+			"of NOT NULL columns, whole ones); leave it out by the filter, or set snapshot=none",
+			t->db, t->name);
+		goto fail;
+	}
 	s->n_jobs = s->state.n_open > 0 ? env->options.threads : 0;
 	s->jobs = calloc(s->n_jobs > 0 ? s->n_jobs : 1, sizeof(*s->jobs));
 	if (s->jobs == NULL)
@@ -626,7 +637,8 @@ take(struct ml_snapshot *s, struct ml_feed *f, struct job *j, bool ok, uint64_t 
 	}
 	at = ml_binlog_number(j->chunk.file);
 	/* The server had logged what the stream had read when the window was opened, but did not show it yet. */
-	if (before(at, j->chunk.offset, j->file, j->offset) || ml_schema_store_get(f->store, j->schema->db.s, j->schema->db.len, j->schema->table.s,
+	if (before(at, j->chunk.offset, j->file, j->offset) ||
+		ml_schema_store_get(f->store, j->schema->db.s, j->schema->db.len, j->schema->table.s,
 			j->schema->table.len) != j->schema) {
 		j->table->retry_us = now + RETRY_US / 10;
 		return 0;
