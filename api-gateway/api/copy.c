@@ -39,7 +39,7 @@ put_eta(struct ml_jw *w, const Ml__CopyTable *t, uint64_t now_ms)
 		ml_jw_null(w);
 	else
 		ml_jw_u64(w, (uint64_t)((double)(now_ms - (uint64_t)t->started_ms) / (double)t->rows *
-				     (double)(t->estimated - t->rows) / 1000));
+					(double)(t->estimated - t->rows) / 1000));
 }
 
 void

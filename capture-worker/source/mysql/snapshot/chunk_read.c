@@ -28,9 +28,9 @@
 
 struct value {
 	enum ml_copy_kind kind;
-	uint16_t out;  /* index of the datum */
+	uint16_t out;   /* index of the datum */
 	uint8_t digits; /* of the fraction */
-	bool strip;    /* zeros that ZEROFILL put in front */
+	bool strip;     /* zeros that ZEROFILL put in front */
 	struct ml_charconv *conv;
 	union {
 		int64_t i;
@@ -197,7 +197,7 @@ plan_value(struct value *v, MYSQL_BIND *b, const struct ml_column *c, bool in_ke
 	case ML_CK_DATETIME:
 	case ML_CK_TIMESTAMP:
 	case ML_CK_TIME:
-		b->buffer_type = v->kind == ML_CK_DATE	     ? MYSQL_TYPE_DATE
+		b->buffer_type = v->kind == ML_CK_DATE       ? MYSQL_TYPE_DATE
 				 : v->kind == ML_CK_DATETIME ? MYSQL_TYPE_DATETIME
 				 : v->kind == ML_CK_TIME     ? MYSQL_TYPE_TIME
 							     : MYSQL_TYPE_TIMESTAMP;
@@ -207,8 +207,8 @@ plan_value(struct value *v, MYSQL_BIND *b, const struct ml_column *c, bool in_ke
 	case ML_CK_TEXT:
 		cs = ml_charset_by_name(c->charset.s, c->charset.len);
 		if (cs == NULL)
-			return ML_ERRF(err, ErrMySQLSchemaMismatch, 0, "column %s has the unknown charset %s", c->name.s,
-				c->charset.s);
+			return ML_ERRF(err, ErrMySQLSchemaMismatch, 0, "column %s has the unknown charset %s",
+				c->name.s, c->charset.s);
 		if (cs->kind > ML_CS_UTF8 && (v->conv = ml_charconv_new(cs)) == NULL)
 			return ML_ERRF(err, ErrMySQLSchemaMismatch, 0, "charset %s of column %s cannot be converted",
 				c->charset.s, c->name.s);
@@ -539,8 +539,9 @@ fetch_rows(struct ml_copy_reader *r, MYSQL_STMT *st, const struct ml_copy_want *
 			if (n < r->n && r->v[n].out == i) {
 				if (datum_of(r, st, b, n, &d[i]) < 0) {
 					ml_batch_free(b);
-					return ML_ERRF(err, ErrMySQLQueryError, 0, "%s: a value of %s.%s cannot be read",
-						r->conn.addr, s->qname.s, s->columns[i].name.s);
+					return ML_ERRF(err, ErrMySQLQueryError, 0,
+						"%s: a value of %s.%s cannot be read", r->conn.addr, s->qname.s,
+						s->columns[i].name.s);
 				}
 				n++;
 			} else {
@@ -721,10 +722,10 @@ ml_copy_look(struct ml_copy_reader *r, struct ml_schema *s, const struct ml_inde
 
 				out->has_range = true;
 				out->is_signed = !is_unsigned;
-				out->min = is_unsigned ? strtoull(row[0], NULL, 10)
-						       : (uint64_t)strtoll(row[0], NULL, 10);
-				out->max = is_unsigned ? strtoull(row[1], NULL, 10)
-						       : (uint64_t)strtoll(row[1], NULL, 10);
+				out->min =
+					is_unsigned ? strtoull(row[0], NULL, 10) : (uint64_t)strtoll(row[0], NULL, 10);
+				out->max =
+					is_unsigned ? strtoull(row[1], NULL, 10) : (uint64_t)strtoll(row[1], NULL, 10);
 			}
 			mysql_free_result(res);
 		}

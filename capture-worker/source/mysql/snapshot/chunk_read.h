@@ -54,9 +54,9 @@ void ml_copy_chunk_fini(struct ml_copy_chunk *c); /* frees what is left of it */
 
 struct ml_copy_look {
 	bool transactional;
-	uint64_t rows;     /* by the server's statistics */
-	bool has_range;    /* integer key, and the table is not empty */
-	bool is_signed;     /* min and max are the bits of int64_t, else uint64_t */
+	uint64_t rows;  /* by the server's statistics */
+	bool has_range; /* integer key, and the table is not empty */
+	bool is_signed; /* min and max are the bits of int64_t, else uint64_t */
 	uint64_t min, max;
 };
 

@@ -32,7 +32,7 @@ struct ml_snapshot_env {
 	const struct ml_tz *tz;
 	struct ml_copy_options options;
 	enum ml_flavor flavor;
-	bool gtids; /* the server numbers its groups */
+	bool gtids;  /* the server numbers its groups */
 	int wake_fd; /* an eventfd: written to when ml_snapshot_step has something to do */
 };
 
@@ -40,7 +40,8 @@ struct ml_snapshot_env {
  * f: has its definitions, and in f->copied what was stored with the checkpoint.  Tables that it does not know of are copied.
  * ErrInvalidReplicaConfig for a server where it cannot be done.
  */
-int ml_snapshot_open(struct ml_snapshot **out, const struct ml_snapshot_env *env, struct ml_feed *f, struct ml_err *err);
+int ml_snapshot_open(
+	struct ml_snapshot **out, const struct ml_snapshot_env *env, struct ml_feed *f, struct ml_err *err);
 void ml_snapshot_close(struct ml_snapshot *s); /* NULL is fine */
 void ml_snapshot_stop(struct ml_snapshot *s);  /* from any thread: reading ends soon */
 

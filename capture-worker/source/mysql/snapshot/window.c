@@ -22,7 +22,8 @@ ml_copy_window_clear(struct ml_copy_window *w)
 static inline uint64_t
 mix(uint64_t a, uint64_t b)
 {
-	unsigned __int128 m = (unsigned __int128)(a ^ UINT64_C(0x9e3779b97f4a7c15)) * (b ^ UINT64_C(0xd1b54a32d192ed03));
+	unsigned __int128 m =
+		(unsigned __int128)(a ^ UINT64_C(0x9e3779b97f4a7c15)) * (b ^ UINT64_C(0xd1b54a32d192ed03));
 
 	return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
