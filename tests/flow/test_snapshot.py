@@ -2,12 +2,14 @@
 """The initial copy: tables that hold rows already arrive whole while they are written to, whatever is killed meanwhile."""
 import json
 import random
+import re
 import threading
 import time
 
 from lib import decode, parts
 from lib.case import Case, main
 from lib.mariadb import MariaDB
+from lib.mysql import MySQL
 from lib.server import Millrace
 
 TYPES = """
@@ -137,7 +139,7 @@ class Snapshot(Case):
             with self.db.connect() as c:
                 while not stop.is_set():
                     locked.extend(r for r in c.query("SELECT STATE, INFO FROM information_schema.PROCESSLIST WHERE INFO IS "
-                                                     "NOT NULL") if "lock" in str(r[0] or "").lower() or
+                                                     "NOT NULL") if re.search("waiting.*lock|waiting.*flush", str(r[0]).lower()) or
                                   "LOCK TABLES" in str(r[1]) or "FLUSH TABLES" in str(r[1]))
                     time.sleep(0.01)
         threads = [threading.Thread(target=write, args=(n,)) for n in range(2)] + [threading.Thread(target=watch)]
@@ -232,6 +234,39 @@ class Snapshot(Case):
             reply = self.server.api("POST", "/api/v1/changefeeds", {
                 "changefeed_id": "wrong", "sink_uri": "blackhole://", "replica_config": settings})
             self.assertEqual(reply.code(), "CDC:ErrInvalidReplicaConfig", settings)
+
+
+class MySQLUpstream(Case):
+    def test_a_table_of_mysql_is_copied_while_it_is_written_to(self):
+        db = MySQL({"gtid-mode": "ON", "enforce-gtid-consistency": "ON"})
+        server = Millrace(db)
+        db.run("CREATE DATABASE my", "CREATE TABLE my.t (id INT PRIMARY KEY, v INT, e ENUM('a','b'), j JSON)")
+        for first in range(1, 20001, 500):
+            db.run("INSERT INTO my.t VALUES " + ", ".join(f"({i}, 0, 'b', '{{\"k\": [1, 2.5]}}')"
+                                                          for i in range(first, first + 500)))
+        stop = threading.Event()
+
+        def write():
+            dice = random.Random(3)
+            with db.connect() as c:
+                while not stop.is_set():
+                    key = dice.randrange(1, 25000)
+                    c.run(dice.choice([f"REPLACE INTO my.t (id, v) VALUES ({key}, {dice.randrange(1000)})",
+                                       f"DELETE FROM my.t WHERE id = {key}", f"UPDATE my.t SET v = v + 1 WHERE id = {key}"]))
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            root = parts.temp_dir("copy")
+            server.create("my", f"file://{root}?protocol=canal-json&enable-tidb-extension=true&flush-interval=2s",
+                          filter_rules=["my.*"], snapshot="incremental", replica_config={"snapshot-chunk-rows": 500})
+            server._wait("my", lambda d: d.get("snapshot", {}).get("state") == "finished", 60, "the table is copied")
+        finally:
+            stop.set()
+            writer.join()
+        server.wait_caught_up("my")
+        rows = decode.State().apply_all(decode.storage(root)).rows("my", "t")
+        want = {str(i): str(v) for i, v in db.query("SELECT id, v FROM my.t")}
+        self.assertEqual({r["id"]: r["v"] for r in rows.values()}, want)
 
 
 if __name__ == "__main__":
