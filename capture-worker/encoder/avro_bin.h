@@ -26,7 +26,8 @@ ml_avro_bytes(struct ml_out *o, const char *s, size_t n)
 {
 	char *p = ml_avro_int(ml_out_need(o, ML_UVARINT_MAX + n), (int64_t)n);
 
-	memcpy(p, s, n);
+	if (n > 0) /* an absent text has no address */
+		memcpy(p, s, n);
 	o->p = p + n;
 }
 
