@@ -83,6 +83,7 @@ struct ml_column {
 	bool on_update_now;     /* ON UPDATE CURRENT_TIMESTAMP */
 	bool has_default;       /* dflt holds the default's text; false: none or NULL */
 	bool default_expr;      /* dflt is an expression, but for CURRENT_TIMESTAMP, and no value */
+	bool fraction_unsaid;   /* this version's DDL made the column, a TIME, DATETIME or TIMESTAMP without (n) */
 	int32_t flen;           /* declared length or precision, -1 if not given */
 	int32_t decimal;        /* scale or fractional digits, -1 if not given */
 	struct ml_text dflt;    /* the value, not the SQL expression */

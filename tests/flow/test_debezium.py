@@ -172,6 +172,17 @@ class Debezium(Case):
         ddls = [(m.partition, json.loads(m.value)["payload"]["ddl"][:12]) for m in self.messages("spread")]
         self.assertEqual(ddls, [(p, text) for p in range(3) for text in ("CREATE DATAB", "CREATE TABLE")])
 
+    def test_views_have_the_charset_of_their_connection(self):
+        latin = "SET SESSION collation_connection = latin1_bin"
+        self.db.run("CREATE DATABASE views CHARACTER SET utf8mb3", latin, "CREATE VIEW views.old AS SELECT 1 AS a")
+        self.feed("views", "&debezium-disable-schema=true")
+        self.server.wait_caught_up("views")
+        self.db.run("DROP VIEW views.old", latin, "CREATE VIEW views.new AS SELECT 1 AS a",
+                    "CREATE TABLE views.t (id INT PRIMARY KEY)")
+        changes = [json.loads(m.value)["payload"]["tableChanges"][0] for m in self.messages("views")]
+        self.assertEqual([(c["type"], c["id"], c["table"]["defaultCharsetName"]) for c in changes],
+                         [("DROP", '"views"."old"', "latin1"), ("CREATE", '"views"."new"', "latin1"), ("CREATE", '"views"."t"', "utf8")])
+
     def test_a_row_above_the_limit_fails_the_changefeed(self):
         self.feed("large", "&max-message-bytes=3000&debezium-disable-schema=true")
         self.db.run("CREATE DATABASE large", "CREATE TABLE large.t (id INT PRIMARY KEY, v TEXT)",

@@ -182,7 +182,7 @@ length_of(const struct ml_column *c)
 	case ML_T_TIME:
 	case ML_T_DATETIME:
 	case ML_T_TIMESTAMP:
-		return c->decimal;
+		return c->fraction_unsaid ? -1 : c->decimal;
 	case ML_T_ENUM:
 		return 1;
 	case ML_T_SET:
@@ -255,6 +255,18 @@ put_elements(struct ml_out *o, const struct ml_column *c)
 	ml_out_lit(o, "]");
 }
 
+/* TiDB knows utf8mb3 as utf8. */
+static void
+put_charset(struct ml_out *o, struct ml_text charset)
+{
+	if (charset.len == 0)
+		ml_out_lit(o, "null");
+	else if (charset.len == 7 && memcmp(charset.s, "utf8mb3", 7) == 0)
+		ml_out_lit(o, "\"utf8\"");
+	else
+		put_str(o, charset);
+}
+
 static void
 put_column(struct ml_out *o, const struct ml_column *c, int position)
 {
@@ -281,12 +293,7 @@ put_column(struct ml_out *o, const struct ml_column *c, int position)
 		ml_out_lit(o, ")");
 	}
 	ml_out_lit(o, "\",\"charsetName\":");
-	if (!text || c->charset.len == 0)
-		ml_out_lit(o, "null");
-	else if (c->charset.len == 7 && memcmp(c->charset.s, "utf8mb3", 7) == 0)
-		ml_out_lit(o, "\"utf8\"");
-	else
-		put_str(o, c->charset);
+	put_charset(o, text ? c->charset : (struct ml_text){ "", 0 });
 	ml_out_lit(o, ",\"length\":");
 	put_number(o, length_of(c));
 	ml_out_lit(o, ",\"scale\":");
@@ -326,10 +333,7 @@ put_table(struct ml_out *o, const struct ml_schema *s)
 	const struct ml_index *key = key_of(s);
 
 	ml_out_lit(o, "{\"defaultCharsetName\":");
-	if (s->charset.len > 0)
-		put_str(o, s->charset);
-	else
-		ml_out_lit(o, "null");
+	put_charset(o, s->charset);
 	ml_out_lit(o, ",\"primaryKeyColumnNames\":[");
 	for (int i = 0; key != NULL && i < key->n_cols; i++) {
 		if (i > 0)

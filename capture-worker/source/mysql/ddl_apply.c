@@ -34,6 +34,14 @@ ml_column_keep(struct ml_column *c, const struct ml_column *from, struct ml_aren
 	c->flags &= ML_F_BINARY | ML_F_GENERATED | ML_F_NULLABLE | ML_F_UNSIGNED;
 }
 
+/* A column of an older definition, which another DDL made. */
+static void
+keep_told(struct ml_column *c, const struct ml_column *from, struct ml_arena *a)
+{
+	ml_column_keep(c, from, a);
+	c->fraction_unsaid = false;
+}
+
 void
 ml_index_keep(struct ml_index *x, const struct ml_index *from, struct ml_arena *a)
 {
@@ -71,7 +79,7 @@ ml_schema_copy(const struct ml_schema *s, struct ml_text db, struct ml_text tabl
 	struct ml_schema *n = ml_schema_shell(s, db, table, s->n_columns, s->n_indexes);
 
 	for (int i = 0; i < s->n_columns; i++)
-		ml_column_keep(&n->columns[n->n_columns++], &s->columns[i], &n->arena);
+		keep_told(&n->columns[n->n_columns++], &s->columns[i], &n->arena);
 	for (int i = 0; i < s->n_indexes; i++)
 		ml_index_keep(&n->indexes[n->n_indexes++], &s->indexes[i], &n->arena);
 	return n;
@@ -462,7 +470,7 @@ load(struct work *w, const struct ml_schema *s)
 	for (int i = 0; i < s->n_columns; i++) {
 		struct wcol c = { .serial = w->serials++ };
 
-		ml_column_keep(&c.c, &s->columns[i], &w->a);
+		keep_told(&c.c, &s->columns[i], &w->a);
 		insert_col(w, w->n_cols, &c);
 	}
 	for (int i = 0; i < s->n_indexes; i++) {

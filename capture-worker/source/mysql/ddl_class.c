@@ -689,6 +689,8 @@ told_charset(const struct ml_ddl_env *env, const struct ml_ddl_item *it)
 	else if (it->op == ML_DDL_CREATE_TABLE && env->db_collation != 0 && it->db.len > 0 &&
 		 it->db.len == env->default_db_len && memcmp(it->db.s, env->default_db, it->db.len) == 0)
 		cs = ml_charset_by_collation(env->db_collation);
+	else if (it->op == ML_DDL_CREATE_VIEW && env->connection_collation != 0)
+		cs = ml_charset_by_collation(env->connection_collation);
 	return cs == NULL ? none : (struct ml_text){ cs->name, (uint32_t)strlen(cs->name) };
 }
 

@@ -18,6 +18,7 @@
 struct ml_ddl_env {
 	uint64_t sql_mode;              /* status variable 1 */
 	uint16_t client_collation;      /* status variable 4, first u16; 0: not told, UTF-8 */
+	uint16_t connection_collation;  /* status variable 4, second u16; 0: not told */
 	uint16_t server_collation;      /* status variable 4, third u16; 0: not told */
 	uint16_t db_collation;          /* status variable 8; 0: not told */
 	uint8_t lower_case_table_names; /* of the server: 1 folds names of databases and tables */
@@ -119,7 +120,7 @@ struct ml_ddl_item {
 	struct ml_text charset, collation; /* databases; empty: the server's */
 	/*
 	 * Charset that the event says is the default where the text has none: of the session's server for a new database, of the
-	 * default database for a table in it.  Empty: not told.
+	 * default database for a table in it.  A view's is that of the connection which makes it.  Empty: not told.
 	 */
 	struct ml_text told_charset;
 	const struct ml_change *changes; /* CREATE TABLE (from nothing) and ALTER TABLE, in order */

@@ -257,6 +257,7 @@ ml_px_type(struct ml_px *px, struct ml_column *c)
 	case TC_TIME:
 		lengths(px, &c->decimal, &c->flen);
 		c->flen = -1;
+		c->fraction_unsaid = c->decimal < 0;
 		if (c->decimal < 0)
 			c->decimal = 0;
 		break;
@@ -776,7 +777,10 @@ ml_column_of_type(struct ml_column *c, struct ml_arena *a, const char *text, siz
 	struct ml_px px;
 
 	px_of(&px, &env, a, text, len);
-	return ml_px_type(&px, c);
+	if (!ml_px_type(&px, c))
+		return false;
+	c->fraction_unsaid = false;
+	return true;
 }
 
 void

@@ -342,6 +342,7 @@ on_query(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 	ml_arena_reset(&r->arena);
 	env.sql_mode = q.sql_mode;
 	env.client_collation = q.client_charset;
+	env.connection_collation = q.connection_collation;
 	env.server_collation = q.server_collation;
 	env.db_collation = q.db_collation;
 	env.default_db = q.db.s;

@@ -368,6 +368,9 @@ create_view(struct apply *a, const struct ml_ddl_item *it)
 	e = ml_schema_map_add(&a->st->map, it->db, it->table);
 	s = ml_schema_shell(NULL, it->db, it->table, 0, 0);
 	s->kind = ML_TABLE_VIEW;
+	if (it->told_charset.len > 0)
+		s->charset = (struct ml_text){ ml_arena_strndup(&s->arena, it->told_charset.s, it->told_charset.len),
+			it->told_charset.len };
 	ml_schema_finish(s);
 	e->confirmed = true;
 	ml_store_set(a->st, e, s, a->commit_ts, a->commit_ts);

@@ -157,6 +157,31 @@ read_names(struct reading *r, struct ml_text db, const struct ml_filter *filter,
 	return 0;
 }
 
+/* A view has the collation of the connection that made it. */
+static int
+read_views(struct reading *r, struct ml_err *err)
+{
+	MYSQL_RES *res;
+	MYSQL_ROW row;
+	bool any = false;
+
+	for (size_t i = 0; i < r->n; i++)
+		any = any || r->t[i]->kind == ML_TABLE_VIEW;
+	if (!any)
+		return 0;
+	if (ask(r, "SELECT TABLE_NAME, COLLATION_CONNECTION FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s",
+		    &res, err) != 0)
+		return -1;
+	while ((row = mysql_fetch_row(res)) != NULL) {
+		struct ml_schema *s = table_of(r, row[0]);
+
+		if (s != NULL && row[1] != NULL)
+			s->collation = keep(&s->arena, row[1], strlen(row[1]));
+	}
+	mysql_free_result(res);
+	return 0;
+}
+
 static bool
 has(const char *text, const char *word)
 {
@@ -460,7 +485,7 @@ read_db(MYSQL *my, struct ml_text db, struct ml_text charset, const char *table,
 		ml_buf_puts(&r.where, " AND TABLE_NAME = ");
 		put_literal(&r.where, my, table, strlen(table));
 	}
-	if (read_names(&r, db, filter, err) != 0)
+	if (read_names(&r, db, filter, err) != 0 || read_views(&r, err) != 0)
 		goto fail;
 	for (size_t i = 0; i < r.n; i++) {
 		struct ml_schema *s = r.t[i];

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "capture-worker/source/mysql/ddl_column.h"
+
 static struct ml_text
 lit(const char *s)
 {
@@ -232,6 +234,44 @@ versioning_goes_on_and_off(void **state)
 	ml_schema_unref(s);
 }
 
+/* Which columns of the definition say that their DDL left out the fraction's digits. */
+static void
+assert_unsaid(const struct ml_schema *s, const char *want)
+{
+	char got[64] = "";
+
+	for (int i = 0; i < s->n_columns; i++)
+		if (s->columns[i].fraction_unsaid)
+			strcat(strcat(got, s->columns[i].name.s), " ");
+	assert_string_equal(got, want);
+}
+
+static void
+an_unsaid_fraction_is_known_to_its_own_ddl(void **state)
+{
+	bool uncertain;
+	struct ml_schema *s, *like;
+	struct ml_column c = { 0 };
+	struct ml_arena a;
+
+	(void)state;
+	s = step(NULL, "CREATE TABLE t (a int, b time, c time(0), d datetime, e timestamp(3) null)", &uncertain);
+	assert_unsaid(s, "b d ");
+	like = ml_schema_copy(s, lit("d"), lit("u"));
+	assert_unsaid(like, "");
+	ml_schema_unref(like);
+	s = step(s, "ALTER TABLE t ADD COLUMN f timestamp null, MODIFY d datetime not null", &uncertain);
+	assert_unsaid(s, "d f ");
+	s = step(s, "ALTER TABLE t ADD INDEX (f)", &uncertain);
+	assert_unsaid(s, "");
+	ml_schema_unref(s);
+	/* The server's own descriptions never have digits that are 0. */
+	ml_arena_init(&a, 0);
+	assert_true(ml_column_of_type(&c, &a, "datetime", 8, true));
+	assert_false(c.fraction_unsaid);
+	ml_arena_fini(&a);
+}
+
 int
 main(void)
 {
@@ -240,6 +280,7 @@ main(void)
 		cmocka_unit_test(alterations_follow_each_other),
 		cmocka_unit_test(what_is_not_understood_is_said),
 		cmocka_unit_test(versioning_goes_on_and_off),
+		cmocka_unit_test(an_unsaid_fraction_is_known_to_its_own_ddl),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
