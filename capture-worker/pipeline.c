@@ -58,6 +58,7 @@ struct ml_pipeline {
 	pthread_mutex_t state_lock;
 	bool stopping;
 	atomic_bool failed;
+	atomic_bool advanced;  /* the checkpoint did, once */
 	atomic_bool at_target; /* the source came to target_ts */
 	pthread_mutex_t saved_lock;
 	pthread_cond_t saved_news;
@@ -370,12 +371,19 @@ encode_main(void *arg)
 /* ---- sink stage ---- */
 
 static void
+is_durable(struct ml_pipeline *p, uint64_t seq)
+{
+	if (ml_progress_durable(p->progress, seq) && !atomic_exchange(&p->advanced, true))
+		p->env.advanced(p->env.arg);
+}
+
+static void
 on_durable(void *arg, uint64_t seq)
 {
 	struct ml_pipeline *p = arg;
 
 	if (!atomic_load(&p->failed))
-		ml_progress_durable(p->progress, seq);
+		is_durable(p, seq);
 }
 
 static void
@@ -490,13 +498,13 @@ take_batch(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 
 		ml_batch_free(b);
 		if (rc == 0)
-			ml_progress_durable(p->progress, seq);
+			is_durable(p, seq);
 		return rc;
 	}
 	if (b->n_changes == 0 && b->n_msgs == 0) {
 		/* Only a barrier: nothing for the sink. */
 		ml_batch_free(b);
-		ml_progress_durable(p->progress, seq);
+		is_durable(p, seq);
 		return 0;
 	}
 	return p->plan.sink->write(p->sink, b, err);

@@ -27,6 +27,7 @@ struct ml_pipeline_env {
 	/* From the pipeline's threads: hand over to your own. */
 	void (*failed)(void *arg, const struct ml_err *err); /* once; nothing becomes durable any more */
 	void (*warned)(void *arg, const struct ml_err *err); /* NULL: over */
+	void (*advanced)(void *arg);                         /* the checkpoint has, for the first time */
 	void (*save_wanted)(
 		void *arg); /* the checkpoint is to be reported and stored now: ml_pipeline_saved is waited for */
 	void (*drained)(

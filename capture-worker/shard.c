@@ -134,6 +134,16 @@ set_warning(struct ml_shard *sh, const struct ml_err *err)
 }
 
 static void
+take_advanced(void *arg)
+{
+	struct note *n = arg;
+
+	if (n->sh->state == RUNNING || n->sh->state == DRAINING)
+		send_progress(n->sh);
+	free(n);
+}
+
+static void
 take_save_wanted(void *arg)
 {
 	struct note *n = arg;
@@ -242,6 +252,15 @@ on_warned(void *arg, const struct ml_err *err)
 	ml_loop_wake(n->sh->env.loop, take_warned, n);
 }
 
+/* Whoever made the changefeed may wait to see it run: the first advance is no matter for the timer. */
+static void
+on_advanced(void *arg)
+{
+	struct note *n = note_new(arg, NULL);
+
+	ml_loop_wake(n->sh->env.loop, take_advanced, n);
+}
+
 static void
 on_save_wanted(void *arg)
 {
@@ -296,6 +315,7 @@ take_assign(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 		.arg = sh,
 		.failed = on_failed,
 		.warned = on_warned,
+		.advanced = on_advanced,
 		.save_wanted = on_save_wanted,
 		.drained = on_drained,
 	};

@@ -308,15 +308,13 @@ tick(struct ml_feed *f, uint64_t now_us, struct ml_err *err)
 	return 1;
 }
 
-static int
-on_head(void *arg, struct ml_err *err)
+int
+ml_feed_head(struct ml_feed *f, uint64_t now_us, struct ml_err *err)
 {
-	struct ml_feed *f = arg;
 	uint64_t file = ml_binlog_number(f->reader.place.file);
 
-	f->at_head = true;
 	(void)ml_journal_pass(f->journal, file, f->reader.place.offset, &f->fold.last);
-	if (tick(f, ml_clock_now_us(f->clock), err) < 0)
+	if (tick(f, now_us, err) < 0)
 		return -1;
 	ml_xa_sweep(f->xa);
 	if (f->target_ts != 0 && f->fold.last >= f->target_ts)
@@ -324,6 +322,15 @@ on_head(void *arg, struct ml_err *err)
 	else if (f->fold.last > f->resolved || f->b->n_changes > 0)
 		ml_feed_hand_over(f, f->fold.last);
 	return 0;
+}
+
+static int
+on_head(void *arg, struct ml_err *err)
+{
+	struct ml_feed *f = arg;
+
+	f->at_head = true;
+	return ml_feed_head(f, ml_clock_now_us(f->clock), err);
 }
 
 static void

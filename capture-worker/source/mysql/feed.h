@@ -115,6 +115,11 @@ void ml_feed_rewind(struct ml_feed *f, unsigned crc_len);
 int ml_feed_event(struct ml_feed *f, const uint8_t *p, uint32_t len, struct ml_err *err);
 /* Nothing more is ready: whole groups are handed over. */
 int ml_feed_drained(struct ml_feed *f, struct ml_err *err);
+/*
+ * Between groups: all that was committed before now_us, by the upstream's clock, lies before the place.  Whole groups are handed
+ * over, with a RESOLVED of then.
+ */
+int ml_feed_head(struct ml_feed *f, uint64_t now_us, struct ml_err *err);
 /* True if target_ts lies at or before the start: then its RESOLVED is handed over at once, and nothing is to be read. */
 bool ml_feed_done_before(struct ml_feed *f);
 /* True if whole groups wait to be handed over. */

@@ -63,6 +63,7 @@ struct ml_source {
 	bool reading; /* definitions were read again at this head and take effect when the stream gets there */
 	char read_file[256];
 	uint64_t read_offset;
+	uint64_t read_us; /* when it was the log's end, by the upstream's clock */
 	uint64_t chores_us;
 
 	int wake_fd;
@@ -169,26 +170,36 @@ control(struct ml_source *s, struct ml_err *err)
 	return 0;
 }
 
+/* Definitions have been read: they hold at the log's end. */
 static int
-reread(void *arg, struct ml_err *err)
+read_head(struct ml_source *s, struct ml_err *err)
 {
-	struct ml_source *s = arg;
-
-	if (control(s, err) < 0 || ml_schema_store_reread(s->feed.store, s->control.my, err) < 0 ||
-		ml_start_head_offset(&s->control, s->read_file, &s->read_offset, err) < 0)
+	s->read_us = ml_clock_now_us(&s->clock);
+	if (ml_start_head_offset(&s->control, s->read_file, &s->read_offset, err) < 0)
 		return -1;
 	s->reading = true;
 	return 0;
 }
 
-/* True if the stream has reached the log's end as it was when definitions were last read. */
+static int
+reread(void *arg, struct ml_err *err)
+{
+	struct ml_source *s = arg;
+
+	return control(s, err) < 0 || ml_schema_store_reread(s->feed.store, s->control.my, err) < 0 ? -1
+												    : read_head(s, err);
+}
+
+/* True if the stream has reached the log's end as it was when definitions were last read, and no group is open. */
 static bool
 passed(const struct ml_source *s)
 {
-	const struct ml_place *p = &s->feed.reader.place;
-	uint64_t file = ml_binlog_number(p->file), read_file = ml_binlog_number(s->read_file);
+	const struct ml_reader *r = &s->feed.reader;
+	uint64_t file = ml_binlog_number(r->place.file), read_file = ml_binlog_number(s->read_file);
 
-	return file > read_file || (file == read_file && p->offset >= s->read_offset);
+	/* Until the stream has named its file, the place may be another server's. */
+	return s->reading && !r->open && !r->fresh &&
+	       (file > read_file || (file == read_file && r->place.offset >= s->read_offset));
 }
 
 /* What has to be done now and then.  Trouble here is no trouble of the stream: it is logged and tried again. */
@@ -198,7 +209,7 @@ chores(struct ml_source *s)
 	struct ml_err err = { 0 };
 
 	s->chores_us = mono_us();
-	if (s->reading && !s->feed.reader.open && passed(s)) {
+	if (passed(s)) {
 		s->reading = false;
 		ml_schema_store_at_head(s->feed.store);
 		ml_feed_redefined(&s->feed);
@@ -407,9 +418,8 @@ begin(struct ml_source *s, struct ml_err *err)
 	};
 	if (ml_schema_store_open(&s->feed.store, &store_env, err) < 0 ||
 		ml_schema_store_load(s->feed.store, s->control.my, store_env.checkpoint_ts, err) < 0 ||
-		ml_start_head_offset(&s->control, s->read_file, &s->read_offset, err) < 0)
+		read_head(s, err) < 0)
 		goto out;
-	s->reading = true;
 	s->feed.env = env;
 	s->feed.clock = &s->clock;
 	s->feed.tz = s->tz;
@@ -576,7 +586,8 @@ stream(struct ml_source *s, struct ml_dump *d, struct ml_err *err)
 				break;
 			}
 			f->lingered = false;
-			if (ml_feed_drained(f, err) < 0)
+			/* What the server's first heartbeat would say is known already. */
+			if ((passed(s) ? ml_feed_head(f, s->read_us, err) : ml_feed_drained(f, err)) < 0)
 				return -1;
 			if (f->stopped || f->finished)
 				return 0;

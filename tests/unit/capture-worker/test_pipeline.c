@@ -353,6 +353,13 @@ on_warned(void *arg, const struct ml_err *err)
 }
 
 static void
+on_advanced(void *arg)
+{
+	(void)arg;
+	note("advanced\n");
+}
+
+static void
 on_save_wanted(void *arg)
 {
 	(void)arg;
@@ -380,6 +387,7 @@ start(const struct step *steps)
 		.state_dir = ".",
 		.failed = on_failed,
 		.warned = on_warned,
+		.advanced = on_advanced,
 		.save_wanted = on_save_wanted,
 		.drained = on_drained,
 	};
@@ -414,7 +422,7 @@ rows_ddl_and_checkpoints_come_in_order(void **state)
 	};
 	struct ml_pipeline *p = start(steps);
 	Ml__Progress *m;
-	const char *row1, *flush, *ddl, *checkpoint;
+	const char *row1, *flush, *ddl, *checkpoint, *advanced;
 
 	(void)state;
 	wait_for("checkpoint 120");
@@ -433,6 +441,10 @@ rows_ddl_and_checkpoints_come_in_order(void **state)
 	assert_non_null(row1);
 	assert_true(row1 < flush && flush < ddl && ddl < checkpoint);
 	assert_non_null(strstr(checkpoint, "row "));
+	/* Only the first advance is told. */
+	advanced = strstr(book.notes, "advanced\n");
+	assert_non_null(advanced);
+	assert_null(strstr(advanced + 1, "advanced\n"));
 	ml_pipeline_free(p);
 }
 
