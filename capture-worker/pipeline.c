@@ -166,7 +166,7 @@ on_emit(void *arg, struct ml_batch *b)
 	struct ml_err err = { 0 };
 
 	/* The source has learnt the new definition already: the DDL is only not told. */
-	if (b->barrier.kind == ML_BAR_DDL && ml_event_filter_ddl(p->events, b->barrier.ddl))
+	if (b->barrier.kind == ML_BAR_DDL && !b->barrier.ddl->copied && ml_event_filter_ddl(p->events, b->barrier.ddl))
 		b->barrier = (struct ml_barrier){ 0 };
 	if (p->plan.encoder == NULL && filter_rows(p, b, false, &err) != 0) {
 		ml_batch_free(b);
@@ -262,6 +262,11 @@ route_ddl(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 {
 	int rc = p->router != NULL ? ml_router_ddl(p->router, b, err) : 0;
 
+	/* A database whose tables go to several ones: those are made with the tables. */
+	if (rc < 0 && b->barrier.ddl->copied && b->barrier.ddl->table.len == 0) {
+		*err = (struct ml_err){ 0 };
+		rc = 1;
+	}
 	if (rc > 0)
 		b->barrier = (struct ml_barrier){ 0 };
 	return rc;

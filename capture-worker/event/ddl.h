@@ -18,6 +18,11 @@ struct ml_ddl {
 	struct ml_schema *schema; /* definition after it (DROP: the last one); NULL if unknown.  Pinned by the batch */
 	/* Definition before it: of the table itself, of the plain one of EXCHANGE PARTITION; NULL: none or unknown.  Pinned too. */
 	struct ml_schema *pre_schema;
-	struct ml_text charset, collation; /* database DDL: its defaults */
+	struct ml_text charset, collation; /* database DDL: its defaults; copied: of the table's database, too */
+	/*
+	 * Made by the initial copy from what the source has, and not written by anybody in its log: for sinks that keep the tables
+	 * themselves, which are to have the table from now on if they have none.  No filter of events is about it.
+	 */
+	bool copied;
 };
 #endif

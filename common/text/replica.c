@@ -69,6 +69,8 @@ static const struct row rows[] = {
 		"Rows of a table that are read at a time." },
 	{ "max-rows-per-second", INT, "0", 0, INT64_MAX, NULL, ML_ErrInvalidReplicaConfig, 0,
 		"Limit of the initial copy; 0: none." },
+	{ "create-tables", BOOL, "true", ANY, 0,
+		"With an initial copy into an SQL target: the tables are made there as the source has them." },
 	SETS("filter"),
 	{ "filter.rules", STRS, "*.*", ANY, 0,
 		"Tables to replicate: table patterns, the last one that matches decides." },

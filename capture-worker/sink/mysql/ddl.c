@@ -160,9 +160,8 @@ sql_ddl_text(struct ml_buf *out, const struct ml_ddl *ddl, const struct sql_targ
 	}
 }
 
-/* Modes that change how a statement reads; the rest of the session's is ours, which refuses nothing. */
-static void
-put_sql_mode(struct ml_buf *b, uint64_t mode, enum sql_server server)
+void
+sql_ddl_mode(struct ml_buf *b, uint64_t mode, enum sql_server server)
 {
 	static const struct {
 		uint64_t bit;
@@ -216,9 +215,8 @@ run(struct sql_conn *c, const char *text, struct ml_err *err)
 	return sql_conn_run(c, text, strlen(text), NULL, err);
 }
 
-/* Settings without which a statement that the source took may be refused; a server that lacks one does not need it. */
-static void
-be_lenient(struct sql_conn *c)
+void
+sql_ddl_lenient(struct sql_conn *c)
 {
 	static const char *const settings[] = {
 		"SET innodb_strict_mode = OFF",
@@ -335,8 +333,8 @@ prepare(struct sql_ddl *d, struct sql_conn *c, const struct ml_ddl *ddl, struct 
 	char stamp[64];
 	int rc;
 
-	be_lenient(c);
-	put_sql_mode(&mode, ddl->sql_mode, d->target->server);
+	sql_ddl_lenient(c);
+	sql_ddl_mode(&mode, ddl->sql_mode, d->target->server);
 	/* What CURRENT_TIMESTAMP of a new column was upstream, the old rows get here too. */
 	snprintf(stamp, sizeof(stamp), "SET TIMESTAMP = %llu.%06u", (unsigned long long)(us / 1000000),
 		(unsigned)(us % 1000000));

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "capture-worker/quota.h"
+#include "capture-worker/sink/mysql/create.h"
 #include "capture-worker/sink/mysql/ddl.h"
 #include "capture-worker/sink/mysql/join.h"
 #include "capture-worker/sink/mysql/key.h"
@@ -319,7 +320,7 @@ ddl(struct ml_sink *base, const struct ml_ddl *d, const struct ml_msg *m, bool a
 	(void)all_partitions;
 	if (d->commit_ts > 0 && pass(s, d->commit_ts - 1, err) != 0)
 		return -1;
-	return sql_ddl_run(&s->ddl, d, err);
+	return d->copied ? sql_create_run(&s->ddl, d, err) : sql_ddl_run(&s->ddl, d, err);
 }
 
 static int

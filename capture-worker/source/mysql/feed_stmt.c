@@ -37,6 +37,8 @@ emit_ddl(void *arg, const struct ml_ddl *d, struct ml_err *err)
 	(void)err;
 	if (f->skip || f->stopped || !ml_filter_ddl(f->env->filter, d))
 		return 0;
+	if (f->snap != NULL && ml_snapshot_leaves_out(f->snap, d))
+		return 0;
 	close_before(f);
 	if (f->stopped)
 		return 0;

@@ -354,6 +354,7 @@ open_copy(struct ml_source *s, struct ml_err *err)
 		.options = s->copy,
 		.flavor = s->server.flavor,
 		.gtids = s->server.gtids,
+		.my = s->control.my,
 		.wake_fd = s->wake_fd,
 	};
 	struct ml_snapshot *snap;
@@ -771,6 +772,10 @@ source_saved(struct ml_source *s, ml_ts checkpoint_ts)
 		ml_journal_saved(j, checkpoint_ts);
 	if (x != NULL)
 		ml_xa_saved(x, checkpoint_ts);
+	pthread_mutex_lock(&s->control_lock);
+	if (atomic_load(&s->snap) != NULL)
+		ml_snapshot_saved(atomic_load(&s->snap), checkpoint_ts);
+	pthread_mutex_unlock(&s->control_lock);
 }
 
 static void

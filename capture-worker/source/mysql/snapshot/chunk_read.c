@@ -682,9 +682,39 @@ ml_copy_read(struct ml_copy_reader *r, const struct ml_copy_want *w, struct ml_c
 	return 0;
 }
 
+void
+ml_copy_look_fini(struct ml_copy_look *l)
+{
+	ml_buf_fini(&l->create);
+	*l = (struct ml_copy_look){ 0 };
+}
+
+static int
+show_create(struct ml_copy_reader *r, const struct ml_schema *s, struct ml_copy_look *out, struct ml_err *err)
+{
+	MYSQL_RES *res;
+	MYSQL_ROW row;
+
+	ml_buf_clear(&r->sql);
+	ml_buf_puts(&r->sql, "SHOW CREATE TABLE ");
+	ml_copy_name(&r->sql, s);
+	if (ml_my_query(&r->conn, "SET character_set_results = utf8mb4, sql_quote_show_create = 1", NULL, err) < 0 ||
+		ml_my_query(&r->conn, r->sql.data, &res, err) < 0)
+		return -1;
+	row = res != NULL && mysql_num_fields(res) >= 2 ? mysql_fetch_row(res) : NULL;
+	if (row != NULL && row[1] != NULL)
+		ml_buf_put(&out->create, row[1], mysql_fetch_lengths(res)[1]);
+	mysql_free_result(res);
+	if (out->create.len == 0)
+		return ML_ERR(err, ErrMySQLQueryError, 0, r->conn.addr, "SHOW CREATE TABLE tells nothing");
+	return ml_my_query(&r->conn, "SET character_set_results = NULL", NULL, err) < 0
+		       ? -1
+		       : ml_start_head_offset(&r->conn, out->file, &out->offset, err);
+}
+
 int
-ml_copy_look(struct ml_copy_reader *r, struct ml_schema *s, const struct ml_index *key, struct ml_copy_look *out,
-	struct ml_err *err)
+ml_copy_look(struct ml_copy_reader *r, struct ml_schema *s, const struct ml_index *key, bool create,
+	struct ml_copy_look *out, struct ml_err *err)
 {
 	MYSQL_RES *res;
 	MYSQL_ROW row;
@@ -730,8 +760,10 @@ ml_copy_look(struct ml_copy_reader *r, struct ml_schema *s, const struct ml_inde
 			mysql_free_result(res);
 		}
 	}
-	rc = 0;
+	rc = create ? show_create(r, s, out, err) : 0;
 out:
+	if (rc < 0)
+		ml_copy_look_fini(out);
 	if (rc < 0 && err->code == ML_ErrUpstreamUnavailable)
 		hang_up(r);
 	return rc;

@@ -58,7 +58,12 @@ struct ml_copy_look {
 	bool has_range; /* integer key, and the table is not empty */
 	bool is_signed; /* min and max are the bits of int64_t, else uint64_t */
 	uint64_t min, max;
+	/* Where it was asked for: SHOW CREATE TABLE's text in UTF-8, which holds at this place if no DDL of the table is before it. */
+	struct ml_buf create;
+	char file[256];
+	uint64_t offset;
 };
+void ml_copy_look_fini(struct ml_copy_look *l);
 
 struct ml_copy_reader *ml_copy_reader_new(const struct ml_my_target *t, const struct ml_tz *tz, struct ml_quota *quota);
 void ml_copy_reader_free(struct ml_copy_reader *r);
@@ -66,6 +71,6 @@ void ml_copy_reader_free(struct ml_copy_reader *r);
 void ml_copy_reader_stop(struct ml_copy_reader *r);
 /* Connects where needed.  Errors: those of conn.h; err->lib is the server's code.  *out is filled by success alone. */
 int ml_copy_read(struct ml_copy_reader *r, const struct ml_copy_want *w, struct ml_copy_chunk *out, struct ml_err *err);
-int ml_copy_look(struct ml_copy_reader *r, struct ml_schema *s, const struct ml_index *key, struct ml_copy_look *out,
-	struct ml_err *err);
+int ml_copy_look(struct ml_copy_reader *r, struct ml_schema *s, const struct ml_index *key, bool create,
+	struct ml_copy_look *out, struct ml_err *err);
 #endif

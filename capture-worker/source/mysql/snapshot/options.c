@@ -21,7 +21,7 @@ ml_copy_options_read(struct ml_copy_options *o, const char *json)
 	struct ml_arena a;
 	struct ml_json *doc;
 
-	*o = (struct ml_copy_options){ .threads = 4, .chunk_rows = 20000 };
+	*o = (struct ml_copy_options){ .threads = 4, .chunk_rows = 20000, .create_tables = true };
 	if (json == NULL || json[0] == '\0')
 		return;
 	ml_arena_init(&a, 4096);
@@ -29,6 +29,9 @@ ml_copy_options_read(struct ml_copy_options *o, const char *json)
 		v = ml_replica_get(doc, "snapshot");
 		if (v != NULL && v->type == ML_JSON_STRING && strcasecmp(v->s, "incremental") == 0)
 			o->method = ML_COPY_INCREMENTAL;
+		v = ml_replica_get(doc, "create-tables");
+		if (v != NULL && v->type == ML_JSON_BOOL)
+			o->create_tables = v->b;
 		o->threads = (uint32_t)number(doc, "snapshot-threads", o->threads);
 		o->chunk_rows = number(doc, "snapshot-chunk-rows", o->chunk_rows);
 		o->rows_per_second = number(doc, "max-rows-per-second", 0);

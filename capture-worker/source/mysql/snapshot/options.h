@@ -1,6 +1,7 @@
 /* options.h - the settings of the initial copy, from a changefeed's replica configuration (docs/snapshot.md). */
 #ifndef ML_WORKER_SOURCE_MYSQL_SNAPSHOT_OPTIONS_H
 #define ML_WORKER_SOURCE_MYSQL_SNAPSHOT_OPTIONS_H
+#include <stdbool.h>
 #include <stdint.h>
 
 #define ML_COPY_MAX_THREADS 64
@@ -12,6 +13,7 @@ struct ml_copy_options {
 	uint32_t threads;
 	uint64_t chunk_rows;
 	uint64_t rows_per_second; /* 0: as fast as it goes */
+	bool create_tables;       /* where the sink has tables of its own */
 };
 
 /* json: stored settings, checked already ("": none). */

@@ -10,9 +10,7 @@
 #include <unistd.h>
 
 #include "capture-worker/source/mysql/feed_int.h"
-#include "capture-worker/source/mysql/snapshot/chunk_read.h"
-#include "capture-worker/source/mysql/snapshot/state.h"
-#include "capture-worker/source/mysql/snapshot/window.h"
+#include "capture-worker/source/mysql/snapshot/snapshot_int.h"
 #include "common/run/log.h"
 
 /* One chunk's rows in memory, at most; and all chunks together are this part of the shard's quota. */
@@ -23,48 +21,6 @@
 /* What failed is tried again after this; the user hears of it when it failed so many times in a row. */
 #define RETRY_US 500000u
 #define TELL_FAILURES 4
-
-enum job_state { IDLE, WANTED, READY, FAILED };
-
-struct job {
-	struct ml_snapshot *s;
-	pthread_t thread;
-	bool started;
-	struct ml_copy_reader *reader;
-	enum job_state state; /* under the lock */
-	/* Of the source's thread, and of the reader while WANTED. */
-	bool look;                /* not a chunk, but what there is to know of the table */
-	struct ml_schema *schema; /* reference */
-	struct ml_copy_want want;
-	char *passed;
-	struct ml_copy_chunk chunk;
-	struct ml_copy_look seen;
-	struct ml_err err;
-	/* Of the source's thread. */
-	struct ml_copy_table *table; /* NULL: it is gone */
-	size_t range;
-	struct ml_copy_window window;
-	bool dirty;
-	uint64_t file, offset; /* where the window was opened */
-};
-
-struct ml_snapshot {
-	struct ml_snapshot_env env;
-	struct ml_copy_state state;
-	struct job *jobs;
-	uint32_t n_jobs;
-	uint64_t max_bytes;
-	pthread_mutex_t lock;
-	pthread_cond_t work;
-	bool stopped;       /* under the lock */
-	_Atomic bool news;  /* a reader has ended a job */
-	uint32_t n_waiting; /* chunks that the stream has to come to */
-	uint64_t next_us;   /* throttle: no chunk before */
-	bool warned;
-	/* The table of the stream's last rows. */
-	const struct ml_schema *last_schema;
-	struct ml_copy_table *last;
-};
 
 static uint64_t
 mono_us(void)
@@ -89,23 +45,23 @@ wall_ms(void)
 static void *
 reader_main(void *arg)
 {
-	struct job *j = arg;
+	struct ml_copy_job *j = arg;
 	struct ml_snapshot *s = j->s;
 	uint64_t one = 1;
 	int rc;
 
 	pthread_mutex_lock(&s->lock);
 	for (;;) {
-		while (!s->stopped && j->state != WANTED)
+		while (!s->stopped && j->state != ML_COPY_WANTED)
 			pthread_cond_wait(&s->work, &s->lock);
 		if (s->stopped)
 			break;
 		pthread_mutex_unlock(&s->lock);
 		j->err = (struct ml_err){ 0 };
-		rc = j->look ? ml_copy_look(j->reader, j->schema, j->want.key, &j->seen, &j->err)
+		rc = j->look ? ml_copy_look(j->reader, j->schema, j->want.key, j->create, &j->seen, &j->err)
 			     : ml_copy_read(j->reader, &j->want, &j->chunk, &j->err);
 		pthread_mutex_lock(&s->lock);
-		j->state = rc < 0 ? FAILED : READY;
+		j->state = rc < 0 ? ML_COPY_FAILED : ML_COPY_READY;
 		atomic_store(&s->news, true);
 		(void)!write(s->env.wake_fd, &one, sizeof(one));
 	}
@@ -118,7 +74,7 @@ static int
 start_readers(struct ml_snapshot *s, struct ml_err *err)
 {
 	for (uint32_t i = 0; i < s->n_jobs; i++) {
-		struct job *j = &s->jobs[i];
+		struct ml_copy_job *j = &s->jobs[i];
 		int rc;
 
 		j->s = s;
@@ -133,9 +89,10 @@ start_readers(struct ml_snapshot *s, struct ml_err *err)
 }
 
 static void
-job_clear(struct job *j)
+job_clear(struct ml_copy_job *j)
 {
 	ml_copy_chunk_fini(&j->chunk);
+	ml_copy_look_fini(&j->seen);
 	ml_copy_window_clear(&j->window);
 	ml_schema_unref(j->schema);
 	free(j->passed);
@@ -167,7 +124,7 @@ end_readers(struct ml_snapshot *s)
 {
 	ml_snapshot_stop(s);
 	for (uint32_t i = 0; i < s->n_jobs; i++) {
-		struct job *j = &s->jobs[i];
+		struct ml_copy_job *j = &s->jobs[i];
 
 		if (j->started)
 			pthread_join(j->thread, NULL);
@@ -188,93 +145,13 @@ ml_snapshot_close(struct ml_snapshot *s)
 	for (uint32_t i = 0; i < s->n_jobs; i++)
 		ml_copy_reader_free(s->jobs[i].reader);
 	free(s->jobs);
+	ml_copy_dbs_fini(&s->dbs);
+	ml_copy_forget_left_out(s);
+	free(s->left_out);
 	ml_copy_state_fini(&s->state);
 	pthread_cond_destroy(&s->work);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
-}
-
-/* ---- tables ---- */
-
-struct sync {
-	struct ml_snapshot *s;
-	const struct ml_ddl_stmt *stmt; /* NULL: at the start */
-};
-
-static bool
-same_name(struct ml_text a, struct ml_text b)
-{
-	return a.len == b.len && strncasecmp(a.s, b.s, a.len) == 0;
-}
-
-/* A table that the statement has made begins empty: all its rows are in the stream. */
-static bool
-made_by(const struct ml_ddl_stmt *stmt, const struct ml_schema *d)
-{
-	for (uint32_t i = 0; stmt != NULL && i < stmt->n_items; i++) {
-		const struct ml_ddl_item *it = &stmt->items[i];
-
-		if ((it->op == ML_DDL_CREATE_TABLE || it->op == ML_DDL_TRUNCATE) && same_name(it->db, d->db) &&
-			same_name(it->table, d->table))
-			return true;
-	}
-	return false;
-}
-
-static void
-set_text(char **to, struct ml_text from)
-{
-	if (*to != NULL && strlen(*to) == from.len && memcmp(*to, from.s, from.len) == 0)
-		return;
-	free(*to);
-	*to = strndup(from.s, from.len);
-	if (*to == NULL)
-		abort();
-}
-
-static void
-sync_table(void *arg, struct ml_schema *d)
-{
-	struct sync *y = arg;
-	struct ml_snapshot *s = y->s;
-	struct ml_copy_table *t = ml_copy_state_find(&s->state, d->table_id);
-
-	if (t == NULL) {
-		t = ml_copy_state_add(&s->state, d->table_id);
-		if (made_by(y->stmt, d))
-			ml_copy_state_done(&s->state, t);
-	}
-	t->seen = true;
-	t->version = d->version;
-	set_text(&t->db, d->db);
-	set_text(&t->name, d->table);
-	ml_schema_unref(t->schema);
-	t->schema = ml_schema_ref(d);
-}
-
-static void
-sync_tables(struct ml_snapshot *s, struct ml_feed *f, const struct ml_ddl_stmt *stmt)
-{
-	struct sync y = { s, stmt };
-
-	for (size_t i = 0; i < s->state.n; i++)
-		s->state.v[i]->seen = false;
-	ml_schema_store_each(f->store, sync_table, &y);
-	for (size_t i = s->state.n; i-- > 0;) {
-		struct ml_copy_table *t = s->state.v[i];
-
-		if (t->seen)
-			continue;
-		for (uint32_t k = 0; k < s->n_jobs; k++)
-			if (s->jobs[k].table == t) {
-				s->jobs[k].table = NULL;
-				s->jobs[k].dirty = true;
-			}
-		ml_copy_state_remove(&s->state, t);
-	}
-	s->last_schema = NULL;
-	s->last = NULL;
-	ml_copy_state_pack(&s->state, &f->copied);
 }
 
 int
@@ -286,6 +163,7 @@ ml_snapshot_open(struct ml_snapshot **out, const struct ml_snapshot_env *env, st
 	if (s == NULL)
 		abort();
 	s->env = *env;
+	s->create = env->options.create_tables && env->env->every_ddl;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->work, NULL);
 	if (env->flavor == ML_MYSQL && !env->gtids) {
@@ -297,7 +175,11 @@ ml_snapshot_open(struct ml_snapshot **out, const struct ml_snapshot_env *env, st
 		ML_ERR(err, ErrInvalidReplicaConfig, 0, "what is stored of the initial copy is damaged");
 		goto fail;
 	}
-	sync_tables(s, f, NULL);
+	s->dbs_wanted = s->create && f->copied.len == 0;
+	ml_copy_sync_tables(s, f, NULL);
+	if (s->create && (s->dbs_wanted || s->n_shut > 0) &&
+		ml_copy_dbs_read(&s->dbs, env->my, env->env->filter, err) < 0)
+		goto fail;
 	for (size_t i = 0; i < s->state.n; i++) {
 		const struct ml_copy_table *t = s->state.v[i];
 
@@ -339,11 +221,17 @@ ml_snapshot_busy(const struct ml_snapshot *s)
 void
 ml_snapshot_rows(struct ml_snapshot *s, struct ml_batch *b, uint32_t from)
 {
+	uint32_t kept = from;
+
 	if (s->state.n_open == 0)
 		return;
 	for (uint32_t i = from; i < b->n_rows; i++) {
 		struct ml_row *row = &b->rows[i];
 		const struct ml_index *key;
+
+		if (kept != i)
+			b->rows[kept] = *row;
+		row = &b->rows[kept++];
 
 		if (row->schema != s->last_schema) {
 			s->last_schema = row->schema;
@@ -353,10 +241,15 @@ ml_snapshot_rows(struct ml_snapshot *s, struct ml_batch *b, uint32_t from)
 		}
 		if (s->last == NULL)
 			continue;
+		/* The copy will have what it made of the table. */
+		if (s->last->stage != ML_COPY_OPEN) {
+			kept--;
+			continue;
+		}
 		row->upsert = true;
 		key = ml_copy_key(row->schema);
 		for (uint32_t k = 0; k < s->n_jobs; k++) {
-			struct job *j = &s->jobs[k];
+			struct ml_copy_job *j = &s->jobs[k];
 
 			if (j->table != s->last)
 				continue;
@@ -366,6 +259,8 @@ ml_snapshot_rows(struct ml_snapshot *s, struct ml_batch *b, uint32_t from)
 				j->dirty = true;
 		}
 	}
+	b->n_changes -= b->n_rows - kept;
+	b->n_rows = kept;
 }
 
 void
@@ -376,12 +271,17 @@ ml_snapshot_void(struct ml_snapshot *s)
 }
 
 void
-ml_snapshot_ddl(struct ml_snapshot *s, struct ml_feed *f, const struct ml_ddl_stmt *stmt)
+ml_snapshot_saved(struct ml_snapshot *s, ml_ts checkpoint_ts)
 {
-	if (!ml_schema_store_touches(f->store, stmt))
+	uint64_t one = 1;
+
+	if (checkpoint_ts <= atomic_load(&s->saved))
 		return;
-	ml_snapshot_void(s);
-	sync_tables(s, f, stmt);
+	atomic_store(&s->saved, checkpoint_ts);
+	if (!s->create || atomic_load(&s->all_open))
+		return;
+	atomic_store(&s->news, true);
+	(void)!write(s->env.wake_fd, &one, sizeof(one));
 }
 
 bool
@@ -399,13 +299,14 @@ before(uint64_t file, uint64_t offset, uint64_t file2, uint64_t offset2)
 /* ---- jobs ---- */
 
 static bool
-give(struct ml_snapshot *s, struct ml_feed *f, struct job *j, struct ml_copy_table *t, size_t range)
+give(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, struct ml_copy_table *t, size_t range)
 {
 	struct ml_buf gtids = { 0 };
 
 	j->table = t;
 	j->range = range;
-	j->look = !t->looked;
+	j->create = t->stage == ML_COPY_UNMADE;
+	j->look = !t->looked || j->create;
 	j->dirty = false;
 	j->schema = ml_schema_ref(t->schema);
 	j->want = (struct ml_copy_want){
@@ -428,7 +329,7 @@ give(struct ml_snapshot *s, struct ml_feed *f, struct job *j, struct ml_copy_tab
 	j->file = ml_binlog_number(f->reader.place.file);
 	j->offset = f->reader.place.offset;
 	pthread_mutex_lock(&s->lock);
-	j->state = WANTED;
+	j->state = ML_COPY_WANTED;
 	pthread_cond_broadcast(&s->work);
 	pthread_mutex_unlock(&s->lock);
 	return true;
@@ -457,10 +358,31 @@ refresh(struct ml_feed *f, struct ml_copy_table *t)
 	t->schema = now;
 }
 
+/* A table of which the target is to be told; 0 tables left is the usual case. */
+static bool
+find_unmade(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, uint64_t now, uint64_t *wait_us)
+{
+	for (size_t i = 0; s->n_shut > 0 && i < s->state.n; i++) {
+		struct ml_copy_table *t = s->state.v[i];
+
+		if (t->stage != ML_COPY_UNMADE || t->schema == NULL || in_hand(s, t))
+			continue;
+		refresh(f, t);
+		if (t->retry_us <= now && ml_schema_store_certain(f->store, t->schema))
+			return give(s, f, j, t, SIZE_MAX);
+		if (RETRY_US / 5 < *wait_us)
+			*wait_us = RETRY_US / 5;
+	}
+	return false;
+}
+
 /* Work for an idle reader.  False: there is none now; *wait_us then falls to when there may be. */
 static bool
-find_work(struct ml_snapshot *s, struct ml_feed *f, struct job *j, uint64_t now, uint64_t *wait_us)
+find_work(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, uint64_t now, uint64_t *wait_us)
 {
+	/* All tables first, since they may refer to each other. */
+	if (find_unmade(s, f, j, now, wait_us))
+		return true;
 	if (s->next_us > now) {
 		*wait_us = s->next_us - now < *wait_us ? s->next_us - now : *wait_us;
 		return false;
@@ -470,7 +392,7 @@ find_work(struct ml_snapshot *s, struct ml_feed *f, struct job *j, uint64_t now,
 		for (size_t i = 0; i < s->state.n; i++) {
 			struct ml_copy_table *t = s->state.v[i];
 
-			if (t->done || (t->n_ranges > 0) != begun || t->schema == NULL)
+			if (t->done || (t->n_ranges > 0) != begun || t->schema == NULL || t->stage != ML_COPY_OPEN)
 				continue;
 			refresh(f, t);
 			if (ml_copy_key(t->schema) == NULL)
@@ -513,7 +435,7 @@ set_bound(struct ml_copy_bound *b, uint64_t v, bool is_signed)
 
 /* The table is known now: ranges for its readers, unless it goes on where it was. */
 static void
-looked(struct ml_snapshot *s, struct job *j)
+looked(struct ml_snapshot *s, struct ml_copy_job *j)
 {
 	struct ml_copy_table *t = j->table;
 	const struct ml_copy_look *l = &j->seen;
@@ -538,7 +460,7 @@ looked(struct ml_snapshot *s, struct job *j)
 }
 
 static void
-failed(struct ml_snapshot *s, struct job *j, uint64_t now)
+failed(struct ml_snapshot *s, struct ml_copy_job *j, uint64_t now)
 {
 	struct ml_copy_table *t = j->table;
 
@@ -568,7 +490,7 @@ throttle(struct ml_snapshot *s, uint64_t rows, uint64_t now)
 
 /* The stream stands at or behind the chunk's place: its rows go out. */
 static int
-emit_chunk(struct ml_snapshot *s, struct ml_feed *f, struct job *j, struct ml_err *err)
+emit_chunk(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, struct ml_err *err)
 {
 	struct ml_copy_table *t = j->table;
 	struct ml_copy_range *r = &t->ranges[j->range];
@@ -619,9 +541,44 @@ emit_chunk(struct ml_snapshot *s, struct ml_feed *f, struct job *j, struct ml_er
 	return 0;
 }
 
+/* The stream stands where the table's definition was read: the target is told of it. */
+static int
+make_table(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, struct ml_err *err)
+{
+	struct ml_copy_table *t = j->table;
+
+	if (ml_copy_make_table(f, &s->dbs, j->schema, j->seen.create.data, j->seen.create.len, &t->made_ts, err) < 0)
+		return -1;
+	if (f->stopped)
+		return 0;
+	t->stage = ML_COPY_MADE;
+	t->failures = 0;
+	ml_copy_state_pack(&s->state, &f->copied);
+	ml_feed_copy_end(f);
+	return 0;
+}
+
+/* Tables of which it is stored that the target has been told. */
+static void
+open_made(struct ml_snapshot *s)
+{
+	ml_ts saved = atomic_load(&s->saved);
+
+	for (size_t i = 0; s->n_shut > 0 && i < s->state.n; i++) {
+		struct ml_copy_table *t = s->state.v[i];
+
+		if (t->stage != ML_COPY_MADE || t->made_ts > saved)
+			continue;
+		t->stage = ML_COPY_OPEN;
+		s->n_shut--;
+	}
+	if (s->n_shut == 0 && !s->dbs_wanted)
+		atomic_store(&s->all_open, true);
+}
+
 /* What a reader has ended.  1: it has to wait for the stream. */
 static int
-take(struct ml_snapshot *s, struct ml_feed *f, struct job *j, bool ok, uint64_t now, struct ml_err *err)
+take(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, bool ok, uint64_t now, struct ml_err *err)
 {
 	uint64_t file = ml_binlog_number(f->reader.place.file), offset = f->reader.place.offset, at;
 
@@ -631,7 +588,17 @@ take(struct ml_snapshot *s, struct ml_feed *f, struct job *j, bool ok, uint64_t 
 	}
 	if (j->table == NULL || j->dirty)
 		return 0;
-	if (j->look) {
+	if (j->look && !j->create) {
+		looked(s, j);
+		return 0;
+	}
+	if (j->create) {
+		at = ml_binlog_number(j->seen.file);
+		if (before(file, offset, at, j->seen.offset) || !ml_feed_copy_ready(f))
+			return 1;
+		/* Not before: the ranges are of a table that is made. */
+		if (make_table(s, f, j, err) < 0)
+			return -1;
 		looked(s, j);
 		return 0;
 	}
@@ -655,19 +622,31 @@ ml_snapshot_step(struct ml_snapshot *s, struct ml_feed *f, uint64_t *wait_us, st
 	uint64_t now = mono_us();
 
 	*wait_us = UINT64_MAX;
+	if (s->dbs_wanted) {
+		if (!ml_feed_copy_ready(f)) {
+			*wait_us = RETRY_US / 5;
+			return 0;
+		}
+		if (ml_copy_make_dbs(f, &s->dbs, err) < 0)
+			return -1;
+		if (f->stopped)
+			return 0;
+		s->dbs_wanted = false;
+	}
 	if (s->state.n_open == 0 && s->n_jobs == 0)
 		return 0;
+	open_made(s);
 	atomic_store(&s->news, false);
 	s->n_waiting = 0;
 	for (uint32_t k = 0; k < s->n_jobs && !f->stopped; k++) {
-		struct job *j = &s->jobs[k];
-		enum job_state state;
+		struct ml_copy_job *j = &s->jobs[k];
+		enum ml_copy_job_state state;
 
 		pthread_mutex_lock(&s->lock);
 		state = j->state;
 		pthread_mutex_unlock(&s->lock);
-		if (state == READY || state == FAILED) {
-			int rc = take(s, f, j, state == READY, now, err);
+		if (state == ML_COPY_READY || state == ML_COPY_FAILED) {
+			int rc = take(s, f, j, state == ML_COPY_READY, now, err);
 
 			if (rc < 0)
 				return -1;
@@ -677,10 +656,10 @@ ml_snapshot_step(struct ml_snapshot *s, struct ml_feed *f, uint64_t *wait_us, st
 			}
 			job_clear(j);
 			pthread_mutex_lock(&s->lock);
-			j->state = state = IDLE;
+			j->state = state = ML_COPY_IDLE;
 			pthread_mutex_unlock(&s->lock);
 		}
-		if (state == IDLE)
+		if (state == ML_COPY_IDLE)
 			(void)find_work(s, f, j, now, wait_us);
 	}
 	if (s->state.n_open == 0 && !f->stopped) {

@@ -33,6 +33,7 @@ struct ml_snapshot_env {
 	struct ml_copy_options options;
 	enum ml_flavor flavor;
 	bool gtids;  /* the server numbers its groups */
+	MYSQL *my;   /* a connection for questions; borrowed for ml_snapshot_open */
 	int wake_fd; /* an eventfd: written to when ml_snapshot_step has something to do */
 };
 
@@ -51,6 +52,13 @@ bool ml_snapshot_busy(const struct ml_snapshot *s);
 void ml_snapshot_rows(struct ml_snapshot *s, struct ml_batch *b, uint32_t from);
 /* Rows that were added may have been taken back: open chunks are read again. */
 void ml_snapshot_void(struct ml_snapshot *s);
+/*
+ * d is about a table of which the target has not been told: it is left out, since its outcome is what the target will be told.
+ * Asked before ml_snapshot_ddl.
+ */
+bool ml_snapshot_leaves_out(struct ml_snapshot *s, const struct ml_ddl *d);
+/* The checkpoint is stored.  From any thread. */
+void ml_snapshot_saved(struct ml_snapshot *s, ml_ts checkpoint_ts);
 /* A statement was applied to the definitions. */
 void ml_snapshot_ddl(struct ml_snapshot *s, struct ml_feed *f, const struct ml_ddl_stmt *stmt);
 /* Cheap: ml_snapshot_step may have something to do. */

@@ -82,6 +82,7 @@ ml_copy_state_add(struct ml_copy_state *s, int64_t id)
 	memmove(s->v + i + 1, s->v + i, (s->n - i) * sizeof(*s->v));
 	s->v[i] = must(calloc(1, sizeof(struct ml_copy_table)));
 	s->v[i]->id = id;
+	s->v[i]->stage = ML_COPY_OPEN;
 	s->n++;
 	s->n_open++;
 	return s->v[i];
@@ -178,6 +179,7 @@ message_of(const struct ml_copy_table *t, struct ml_arena *a)
 	m->started_ms = t->started_ms;
 	m->finished_ms = t->finished_ms;
 	m->version = t->version;
+	m->unmade = t->stage == ML_COPY_UNMADE;
 	if (t->done || t->n_ranges == 0)
 		return m;
 	m->key = ml_arena_alloc(a, (t->key_len + 1) * sizeof(char *));
@@ -207,6 +209,7 @@ ml_copy_state_pack(const struct ml_copy_state *s, struct ml_buf *out)
 	ml_arena_init(&a, 0);
 	m.tables = ml_arena_alloc(&a, (s->n + 1) * sizeof(Ml__CopyTable *));
 	m.done = ml_arena_alloc(&a, (s->n + 1) * sizeof(int64_t));
+	m.made = ml_arena_alloc(&a, (s->n + 1) * sizeof(int64_t));
 	for (size_t i = 0; i < s->n; i++) {
 		const struct ml_copy_table *t = s->v[i];
 
@@ -214,6 +217,8 @@ ml_copy_state_pack(const struct ml_copy_state *s, struct ml_buf *out)
 			m.tables[m.n_tables++] = message_of(t, &a);
 		else if (t->done)
 			m.done[m.n_done++] = t->id;
+		else if (t->stage != ML_COPY_UNMADE)
+			m.made[m.n_made++] = t->id;
 	}
 	m.complete = s->n_open == 0;
 	ml_buf_clear(out);
@@ -239,6 +244,8 @@ ml_copy_state_unpack(struct ml_copy_state *s, const uint8_t *p, size_t n)
 		return -1;
 	for (size_t i = 0; i < m->n_done; i++)
 		ml_copy_state_done(s, ml_copy_state_add(s, m->done[i]));
+	for (size_t i = 0; i < m->n_made; i++)
+		(void)ml_copy_state_add(s, m->made[i]);
 	for (size_t i = 0; i < m->n_tables; i++) {
 		const Ml__CopyTable *from = m->tables[i];
 		struct ml_copy_table *t = ml_copy_state_add(s, from->id);
@@ -252,6 +259,7 @@ ml_copy_state_unpack(struct ml_copy_state *s, const uint8_t *p, size_t n)
 		t->started_ms = from->started_ms;
 		t->finished_ms = from->finished_ms;
 		t->version = from->version;
+		t->stage = from->unmade ? ML_COPY_UNMADE : ML_COPY_OPEN;
 		for (size_t k = 0; k < from->n_key; k++)
 			add_key(t, from->key[k], strlen(from->key[k]));
 		if (from->n_ranges > 0)

@@ -8,6 +8,13 @@
 /* More finished tables than this are kept by their ids alone. */
 #define ML_COPY_LISTED 500
 
+/* Whether the target has the table; only what is stored counts, since rows before it must not be missing after a crash. */
+enum ml_copy_stage {
+	ML_COPY_UNMADE, /* it has not been told: the table's changes stay here, all of them will be in the copy */
+	ML_COPY_MADE,   /* it has been told, which is not stored yet: the same for rows, but DDL goes out */
+	ML_COPY_OPEN,   /* everything goes out, and chunks may be read; at once where no tables are made */
+};
+
 struct ml_copy_range {
 	struct ml_copy_bound after, upto;
 	bool done;
@@ -20,6 +27,8 @@ struct ml_copy_table {
 	char *db, *name;
 	uint64_t rows, estimated, version;
 	int64_t started_ms, finished_ms;
+	enum ml_copy_stage stage;
+	ml_ts made_ts; /* commit-ts of its CREATE TABLE: when that is stored, MADE becomes OPEN */
 	bool looked, transactional;
 	bool done;
 	bool seen;         /* scratch of whoever compares with the tables there are */
@@ -39,7 +48,7 @@ struct ml_copy_state {
 
 void ml_copy_state_fini(struct ml_copy_state *s);
 struct ml_copy_table *ml_copy_state_find(const struct ml_copy_state *s, int64_t id);
-/* Or the one that is there. */
+/* Or the one that is there.  A new one is OPEN. */
 struct ml_copy_table *ml_copy_state_add(struct ml_copy_state *s, int64_t id);
 void ml_copy_state_remove(struct ml_copy_state *s, struct ml_copy_table *t);
 void ml_copy_state_done(struct ml_copy_state *s, struct ml_copy_table *t);

@@ -239,6 +239,34 @@ test_state(void **state)
 	ml_schema_unref(other);
 }
 
+static void
+test_made(void **state)
+{
+	struct ml_copy_state s = { 0 }, back = { 0 };
+	struct ml_buf b = { 0 };
+
+	(void)state;
+	/* So many that tables which are not begun have no entry of their own. */
+	for (int64_t id = 1; id <= ML_COPY_LISTED + 3; id++)
+		ml_copy_state_add(&s, id)->stage = id == 1 ? ML_COPY_UNMADE : id == 2 ? ML_COPY_MADE : ML_COPY_OPEN;
+	ml_copy_state_pack(&s, &b);
+	assert_int_equal(ml_copy_state_unpack(&back, (const uint8_t *)b.data, b.len), 0);
+	assert_null(ml_copy_state_find(&back, 1));
+	assert_int_equal(ml_copy_state_find(&back, 2)->stage, ML_COPY_OPEN);
+	assert_int_equal(back.n, ML_COPY_LISTED + 2);
+	assert_int_equal(back.n_open, ML_COPY_LISTED + 2);
+	ml_copy_state_fini(&back);
+	for (int64_t id = 4; id <= ML_COPY_LISTED + 3; id++)
+		ml_copy_state_remove(&s, ml_copy_state_find(&s, id));
+	ml_copy_state_pack(&s, &b);
+	assert_int_equal(ml_copy_state_unpack(&back, (const uint8_t *)b.data, b.len), 0);
+	assert_int_equal(ml_copy_state_find(&back, 1)->stage, ML_COPY_UNMADE);
+	assert_int_equal(ml_copy_state_find(&back, 2)->stage, ML_COPY_OPEN);
+	ml_copy_state_fini(&back);
+	ml_copy_state_fini(&s);
+	ml_buf_fini(&b);
+}
+
 int
 main(void)
 {
@@ -248,6 +276,7 @@ main(void)
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_window_grows),
 		cmocka_unit_test(test_state),
+		cmocka_unit_test(test_made),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
