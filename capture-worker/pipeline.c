@@ -16,6 +16,7 @@
 #include "capture-worker/router/router.h"
 #include "capture-worker/shaper/shaper.h"
 #include "capture-worker/source/source.h"
+#include "common/run/figures.h"
 #include "common/run/log.h"
 #include "common/run/loop.h"
 #include "common/text/tz.h"
@@ -828,6 +829,16 @@ ml_pipeline_marks(struct ml_pipeline *p, ml_ts *checkpoint, ml_ts *resolved)
 	*resolved = ml_progress_resolved(p->progress);
 }
 
+static void
+put_figures(struct ml_pipeline *p, Ml__WorkerStats *s)
+{
+	struct ml_figures f = { 0 };
+
+	p->plan.sink->figures(p->sink, &f);
+	s->figures = f.v;
+	s->n_figures = f.n;
+}
+
 Ml__Progress *
 ml_pipeline_progress(struct ml_pipeline *p)
 {
@@ -862,6 +873,8 @@ ml_pipeline_progress(struct ml_pipeline *p)
 	s->source_reconnects = reconnects;
 	if (p->source_started && p->plan.sink->stats != NULL)
 		p->plan.sink->stats(p->sink, &s->bytes_out, &s->sink_errors);
+	if (p->source_started && p->plan.sink->figures != NULL)
+		put_figures(p, s);
 	pthread_mutex_unlock(&p->state_lock);
 	return m;
 }

@@ -133,9 +133,21 @@ v_quota(const struct sample *s)
 	return (double)s->api->config->worker_memory_quota_bytes;
 }
 
+/* TiCDC's two families of sinks. */
+static const char by_sink[] = "";
+
+static const char *
+sink_label(const struct ml_feed *f)
+{
+	const char *uri = f->spec->sink_uri;
+
+	return strncmp(uri, "kafka", 5) == 0 || strncmp(uri, "blackhole", 9) == 0 ? ",type=\"RowSink\""
+										  : ",type=\"TxnSink\"";
+}
+
 static const struct row {
 	const char *name, *type, *help;
-	const char *labels; /* more labels, "" or ",a=\"b\"" */
+	const char *labels; /* more labels, "" or ",a=\"b\""; or by_sink */
 	bool always;        /* also while the changefeed does not run */
 	double (*value)(const struct sample *s);
 } rows[] = {
@@ -160,10 +172,9 @@ static const struct row {
 	{ "ticdc_puller_txn_collect_event_count", "counter", "events read from the upstream", ",type=\"kv\"", false,
 		v_events },
 	{ "ticdc_sink_table_sink_total_rows_count", "counter", "rows given to the sink", "", false, v_rows },
-	{ "ticdc_sink_write_bytes_total", "counter", "bytes given to the sink", ",type=\"RowSink\"", false,
-		v_bytes_out },
-	{ "ticdc_sink_ddl_exec_count", "counter", "DDL given to the sink", ",type=\"RowSink\"", false, v_ddls },
-	{ "ticdc_sink_execution_error", "counter", "errors of the sink", ",type=\"RowSink\"", false, v_sink_errors },
+	{ "ticdc_sink_write_bytes_total", "counter", "bytes given to the sink", by_sink, false, v_bytes_out },
+	{ "ticdc_sink_ddl_exec_count", "counter", "DDL given to the sink", by_sink, false, v_ddls },
+	{ "ticdc_sink_execution_error", "counter", "errors of the sink", by_sink, false, v_sink_errors },
 	{ "millrace_source_bytes_total", "counter", "bytes read from the upstream", "", false, v_bytes_in },
 	{ "millrace_source_txns_total", "counter", "transactions read from the upstream", "", false, v_txns },
 	{ "millrace_source_reconnects_total", "counter", "connections to the upstream made again", "", false,
@@ -185,7 +196,31 @@ put_feeds(struct ml_buf *out, const struct ml_api *api)
 				continue;
 			s.stats = ml_feed_totals(s.f);
 			ml_buf_printf(out, "%s{namespace=\"%s\",changefeed=\"%s\"%s} %.15g\n", rows[i].name,
-				s.f->spec->namespace_, s.f->spec->id, rows[i].labels, rows[i].value(&s));
+				s.f->spec->namespace_, s.f->spec->id,
+				rows[i].labels == by_sink ? sink_label(s.f) : rows[i].labels, rows[i].value(&s));
+		}
+	}
+}
+
+static void
+put_figures(struct ml_buf *out, const struct ml_api *api)
+{
+	/* The last one is the rows by worker. */
+	for (unsigned which = 0; which <= ML_N_FIGS; which++) {
+		ml_figure_head(out, which);
+		for (size_t k = 0; k < api->coord->n_feeds; k++) {
+			const struct ml_feed *f = api->coord->feeds[k];
+			struct ml_figures sum = { 0 };
+			char labels[512];
+
+			if (!ml_feed_active(f))
+				continue;
+			ml_figures_sum(&sum, &f->figures_before);
+			ml_figures_sum(&sum, &f->figures);
+			snprintf(labels, sizeof(labels), "namespace=\"%s\",changefeed=\"%s\"", f->spec->namespace_,
+				f->spec->id);
+			ml_figure_print(out, which, &sum, labels);
+			ml_figures_fini(&sum);
 		}
 	}
 }
@@ -302,6 +337,7 @@ ml_metrics(struct ml_http_req *r, void *arg)
 	struct ml_buf out = { 0 };
 
 	put_feeds(&out, arg);
+	put_figures(&out, arg);
 	ml_copy_metrics(&out, ((const struct ml_api *)arg)->coord);
 	put_processes(&out, arg);
 	ml_http_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", &out);

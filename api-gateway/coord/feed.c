@@ -109,6 +109,8 @@ ml_feed_free(struct ml_feed *f)
 		ml__position__free_unpacked(f->position, NULL);
 	ml_feed_error_free(f->error);
 	ml_feed_error_free(f->warning);
+	ml_figures_fini(&f->figures);
+	ml_figures_fini(&f->figures_before);
 	free(f->creator_version);
 	free(f->table_ids);
 	free(f->name);

@@ -18,6 +18,7 @@
 #include "common/base/list.h"
 #include "common/base/ts.h"
 #include "common/run/chan.h"
+#include "common/run/figures.h"
 #include "common/run/loop.h"
 #include "proto/meta.pb-c.h"
 
@@ -77,9 +78,10 @@ struct ml_feed {
 	ml_ts saved_ts;                   /* checkpoint in the store; never falls */
 	int64_t *table_ids;
 	size_t n_table_ids;
-	Ml__WorkerStats stats, stats_before; /* of the present worker; summed over those before it */
-	uint64_t restarts;                   /* deaths of its worker that nobody asked for */
-	int64_t started_us;                  /* the worker last took up its work */
+	Ml__WorkerStats stats, stats_before;       /* of the present worker; summed over those before it */
+	struct ml_figures figures, figures_before; /* the same of its sink's own */
+	uint64_t restarts;                         /* deaths of its worker that nobody asked for */
+	int64_t started_us;                        /* the worker last took up its work */
 
 	struct ml_shard shard;
 	struct ml_retry retry;

@@ -158,6 +158,8 @@ on_hello(struct ml_chan *ch, const Ml__Envelope *env, int fd, void *arg)
 	f->shard.ch_lost_ms = 0;
 	if (!m->assigned) {
 		/* A new process counts from zero. */
+		ml_figures_sum(&f->figures_before, &f->figures);
+		ml_figures_fini(&f->figures);
 		f->stats_before = ml_feed_totals(f);
 		f->stats_before.memory_bytes = 0;
 		ml__worker_stats__init(&f->stats);
@@ -190,6 +192,9 @@ on_progress(struct ml_chan *ch, const Ml__Envelope *env, int fd, void *arg)
 		f->stats = *m->stats;
 		f->stats.base.unknown_fields = NULL; /* those belong to m */
 		f->stats.base.n_unknown_fields = 0;
+		ml_figures_set(&f->figures, m->stats->figures, m->stats->n_figures);
+		f->stats.figures = NULL;
+		f->stats.n_figures = 0;
 	}
 	if (m->n_table_ids != f->n_table_ids ||
 		(m->n_table_ids > 0 && memcmp(m->table_ids, f->table_ids, m->n_table_ids * sizeof(*ids)) != 0)) {

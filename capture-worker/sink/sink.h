@@ -15,6 +15,7 @@
 #include "common/base/err.h"
 #include "proto/shard.pb-c.h"
 
+struct ml_figures;
 struct ml_uri;
 struct ml_sink;
 
@@ -75,6 +76,8 @@ struct ml_sink_ops {
 	/* Names the server that it writes to, as a source's facts do; "" if unknown.  NULL: never a source. */
 	const char *(*instance)(struct ml_sink *s);
 	void (*stats)(struct ml_sink *s, uint64_t *bytes_out, uint64_t *errors); /* any thread; may be NULL */
+	void (*figures)(struct ml_sink *s,
+		struct ml_figures *f); /* the same, for /metrics; f is zeroed, and the caller's then */
 };
 struct ml_sink {
 	const struct ml_sink_ops *ops; /* first member of each sink's own struct */

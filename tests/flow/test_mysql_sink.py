@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """MariaDB to MariaDB: values of every type, transactions, changed and swapped keys, DDL; kills; a target in trouble."""
 import random
+import re
 import threading
 import time
 
@@ -98,6 +99,59 @@ class Values(Pair):
             "DELETE FROM nokey.t WHERE b = 'b'")
         self.equal("nokey", "nokey")
         self.assertEqual(self.target.query("SELECT COUNT(*) FROM nokey.n")[0][0], "2")
+
+
+class Metrics(Pair):
+    """What /metrics shows of a database target, and that docs/metrics.md knows all of it."""
+
+    def scrape(self):
+        text = self.server.api("GET", "/metrics").text()
+        page = (parts.ROOT / "docs" / "metrics.md").read_text()
+        self.assertEqual([n for n in re.findall(r"^# TYPE (\S+)", text, re.M) if f"`{n}`" not in page], [])
+        found = {}
+        for line in text.splitlines():
+            m = re.fullmatch(r'ticdc_sink_(\w+)\{namespace="default",changefeed="figures"((?:,\w+="[^"]*")*)\} (\S+)', line)
+            if m is not None:
+                found[m[1], m[2]] = float(m[3])
+        return found
+
+    def test_figures_of_a_copy(self):
+        self.feed("figures", "figures.*", query="?worker-count=3&multi-stmt-enable=false")
+        self.source.run("CREATE DATABASE figures", "CREATE TABLE figures.t (id INT PRIMARY KEY, v TEXT)")
+        with self.source.connect(database="figures") as c:
+            c.run("INSERT INTO t SELECT seq, REPEAT('x', 100) FROM seq_1_to_1000", "INSERT INTO t VALUES (0, REPEAT('y', 5000))",
+                  *(f"UPDATE t SET v = '{n}' WHERE id = 1" for n in range(20)))
+        self.equal("figures", "figures")
+        rows = 1000 + 1 + 20
+        parts.wait_until(lambda: self.scrape().get(("txn_worker_handled_rows", ',id="0"'), -1) >= 0 and sum(
+            v for (name, _), v in self.scrape().items() if name == "txn_worker_handled_rows") == rows, 20, "rows by worker")
+        found, txn = self.scrape(), ',type="TxnSink"'
+        self.assertEqual(len([1 for name, _ in found if name == "txn_worker_handled_rows"]), 3)
+        self.assertEqual(found["batch_row_count_sum", txn], rows)
+        self.assertEqual((found["large_row_size_count", txn], found["large_row_size_sum", txn]), (1, 5008))
+        self.assertEqual((found["ddl_exec_duration_count", txn], found["ddl_exec_count", txn]), (2, 2))
+        self.assertGreater(found["ddl_exec_duration_sum", txn], 0)
+        # 22 transactions, the first in several pieces.
+        for name, more in (("flush_lag_histogram", txn), ("txn_conflict_detect_duration", ""), ("txn_queue_duration", "")):
+            self.assertGreaterEqual(found[name + "_count", more], 22, name)
+            self.assertLess(found[name + "_sum", more], 600)
+        flushes = found["batch_row_count_count", txn]
+        for name in ("txn_worker_flush_duration", "txn_worker_total_duration", "txn_sink_dml_batch_commit",
+                     "txn_sink_dml_batch_callback"):
+            self.assertEqual(found[name + "_count", ""], flushes, name)
+        self.assertAlmostEqual(found["txn_worker_flush_duration_sum", ""], found["txn_sink_dml_batch_commit_sum", ""]
+                               + found["txn_sink_dml_batch_callback_sum", ""], delta=0.001)
+        self.assertGreater(found["txn_worker_total_duration_sum", ""], found["txn_worker_flush_duration_sum", ""])
+        self.assertEqual(found["txn_prepare_statement_errors", ""], 0)
+        self.assertEqual(found["table_sink_total_rows_count", ""], rows)
+        self.assertGreater(found["write_bytes_total", txn], 100 * 1000)
+        # A worker that dies takes nothing away.
+        parts.kill(self.server.worker("figures"))
+        self.source.run("INSERT INTO figures.t VALUES (-1, 'z')")
+        self.equal("figures", "figures")
+        parts.wait_until(lambda: self.scrape().get(("batch_row_count_sum", txn), 0) > rows, 20, "rows of the second worker")
+        self.assertEqual(self.server.api("DELETE", "/api/v1/changefeeds/figures").status, 202)
+        parts.wait_until(lambda: not self.scrape(), 20, "series to go")
 
 
 class Order(Pair):

@@ -17,6 +17,7 @@
 #include "capture-worker/sink/mysql/worker.h"
 #include "common/base/fault.h"
 #include "common/run/log.h"
+#include "common/run/loop.h"
 
 /* The pipeline's, where the server's configuration has none. */
 #define QUOTA_DEFAULT (512ull << 20)
@@ -146,11 +147,23 @@ same_txn(const struct ml_row *a, const struct ml_row *b)
 	return a->commit_ts == b->commit_ts && a->start_ts == b->start_ts;
 }
 
+/* Of the newer image, about. */
+static size_t
+row_bytes(const struct ml_row *row)
+{
+	const struct ml_datum *image = row->after != NULL ? row->after : row->before;
+	size_t n = 0;
+
+	for (int i = 0; i < row->schema->n_columns; i++)
+		n += image[i].kind == ML_D_BYTES ? image[i].len : 8;
+	return n;
+}
+
 /* Keys of all rows of b: hashes[first[i]] up to hashes[first[i + 1]] are row i's. */
 static int
 hash_rows(struct mysql_sink *s, struct ml_batch *b, uint64_t **hashes, uint32_t **first, struct ml_err *err)
 {
-	size_t cap = 0, n = 0;
+	size_t cap = 0, n = 0, bytes;
 	uint64_t *h;
 	uint32_t *f = ml_arena_alloc(&b->arena, (b->n_rows + 1u) * sizeof(*f));
 
@@ -161,6 +174,8 @@ hash_rows(struct mysql_sink *s, struct ml_batch *b, uint64_t **hashes, uint32_t 
 		if (check_row(s, t, row, err) != 0)
 			return -1;
 		cap += sql_keys_max(t);
+		if ((bytes = row_bytes(row)) >= ML_FIG_LARGE_ROW_BYTES)
+			sql_engine_observe(s->engine, ML_FIG_LARGE_ROW, bytes);
 	}
 	h = ml_arena_alloc(&b->arena, cap * sizeof(*h));
 	for (uint32_t i = 0; i < b->n_rows; i++) {
@@ -315,12 +330,15 @@ static int
 ddl(struct ml_sink *base, const struct ml_ddl *d, const struct ml_msg *m, bool all_partitions, struct ml_err *err)
 {
 	struct mysql_sink *s = (struct mysql_sink *)base;
+	uint64_t begin = ml_now_ms();
 
 	(void)m;
 	(void)all_partitions;
-	if (d->commit_ts > 0 && pass(s, d->commit_ts - 1, err) != 0)
+	if ((d->commit_ts > 0 && pass(s, d->commit_ts - 1, err) != 0) ||
+		(d->copied ? sql_create_run(&s->ddl, d, err) : sql_ddl_run(&s->ddl, d, err)) != 0)
 		return -1;
-	return d->copied ? sql_create_run(&s->ddl, d, err) : sql_ddl_run(&s->ddl, d, err);
+	sql_engine_observe(s->engine, ML_FIG_DDL, (ml_now_ms() - begin) * 1000);
+	return 0;
 }
 
 static int
@@ -356,6 +374,12 @@ stats(struct ml_sink *base, uint64_t *bytes_out, uint64_t *errors)
 	sql_engine_stats(((struct mysql_sink *)base)->engine, bytes_out, errors);
 }
 
+static void
+figures(struct ml_sink *base, struct ml_figures *f)
+{
+	sql_engine_figures(((struct mysql_sink *)base)->engine, f);
+}
+
 const struct ml_sink_ops ml_sink_mysql = {
 	.schemes = { "mysql", "mysql+ssl", "tidb", "tidb+ssl", "mariadb" },
 	.takes = ML_TAKES_ROWS,
@@ -371,4 +395,5 @@ const struct ml_sink_ops ml_sink_mysql = {
 	.close = close_sink,
 	.instance = instance,
 	.stats = stats,
+	.figures = figures,
 };

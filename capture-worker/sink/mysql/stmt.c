@@ -109,6 +109,9 @@ prepare(struct sql_stmts *s, struct sql_conn *c, const struct ml_buf *text, uint
 	if (stmt == NULL || mysql_stmt_prepare(stmt, text->data, (unsigned long)text->len) != 0) {
 		if (stmt != NULL)
 			mysql_stmt_close(stmt);
+		/* The server has too many perhaps: the next one finds a place. */
+		if (s->oldest != NULL && !sql_is_lost((int)mysql_errno(c->my)))
+			drop(s, s->oldest);
 		return NULL;
 	}
 	if (s->n == s->most)

@@ -47,9 +47,10 @@ struct sql_unit {
 	struct sql_unit *piece;
 	const struct ml_row *rows;
 	uint32_t n_rows;
-	bool fresh;    /* surely never written before: INSERT and UPDATE as they are */
-	bool queued;   /* it has left the detector: on the ready list or beyond */
-	bool assigned; /* a worker has it */
+	bool fresh;        /* surely never written before: INSERT and UPDATE as they are */
+	bool queued;       /* it has left the detector: on the ready list or beyond */
+	bool assigned;     /* a worker has it */
+	uint64_t since_us; /* taken over; once it is assigned: since when */
 	/* The keys of row i: hashes[first[i]] up to hashes[first[i + 1]]. */
 	const uint64_t *hashes;
 	const uint32_t *first;

@@ -46,6 +46,7 @@ struct worker {
 	struct ml_buf template;
 	struct sql_stmts *stmts; /* of conn; NULL: none yet */
 	uint32_t seed;
+	uint64_t done_us; /* the last flush was over */
 };
 
 struct sql_engine {
@@ -63,6 +64,7 @@ struct sql_engine {
 	struct ml_err err;
 	struct ml_list parcels; /* all whose units are not all committed */
 	_Atomic uint64_t bytes_out, errors;
+	struct ml_figures figures; /* under the lock */
 };
 
 uint32_t
@@ -76,6 +78,15 @@ sql_retry_delay_ms(uint32_t n, uint32_t *seed)
 	u = (t + (uint64_t)rand_r(seed) % t) * 3;
 	u = (uint64_t)rand_r(seed) % u + RETRY_BASE_MS;
 	return u < RETRY_CAP_MS ? (uint32_t)u : RETRY_CAP_MS;
+}
+
+static uint64_t
+clock_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* ---- units in and out; the engine's lock is held ---- */
@@ -98,7 +109,7 @@ least_loaded(struct sql_engine *e)
 }
 
 static void
-push(struct sql_engine *e, struct worker *w, struct sql_unit *u)
+push(struct sql_engine *e, struct worker *w, struct sql_unit *u, uint64_t now_us)
 {
 	u->next = NULL;
 	*w->queue_tail = u;
@@ -106,18 +117,20 @@ push(struct sql_engine *e, struct worker *w, struct sql_unit *u)
 	if (w->queued_rows == 0)
 		pthread_cond_signal(&w->wake);
 	w->queued_rows += u->n_rows;
+	ml_figure_add(&e->figures, ML_FIG_CONFLICT, now_us - u->since_us, 1);
+	u->since_us = now_us;
 	sql_conflict_assign(&e->conflict, u, w->index);
 }
 
 /* Units without a past go to one worker until it has a flush's worth: few large transactions are cheaper than many small ones. */
 static void
-assign_ready(struct sql_engine *e)
+assign_ready(struct sql_engine *e, uint64_t now_us)
 {
 	struct sql_unit *u;
 
 	while ((u = sql_conflict_ready(&e->conflict)) != NULL) {
 		if (u->worker >= 0) {
-			push(e, &e->workers[u->worker], u);
+			push(e, &e->workers[u->worker], u, now_us);
 			continue;
 		}
 		if (e->current_rows >= e->flush_env.max_txn_row) {
@@ -125,7 +138,7 @@ assign_ready(struct sql_engine *e)
 			e->current_rows = 0;
 		}
 		e->current_rows += u->n_rows;
-		push(e, &e->workers[e->current], u);
+		push(e, &e->workers[e->current], u, now_us);
 	}
 }
 
@@ -168,8 +181,10 @@ int
 sql_engine_add(struct sql_engine *e, struct sql_unit *units, struct ml_err *err)
 {
 	struct sql_unit *next;
+	uint64_t now_us;
 
 	pthread_mutex_lock(&e->lock);
+	now_us = clock_us();
 	if (e->failed) {
 		*err = e->err;
 		pthread_mutex_unlock(&e->lock);
@@ -180,8 +195,9 @@ sql_engine_add(struct sql_engine *e, struct sql_unit *units, struct ml_err *err)
 	for (struct sql_unit *u = units; u != NULL; u = next) {
 		next = u->next;
 		e->n_units++;
+		u->since_us = now_us;
 		sql_conflict_add(&e->conflict, u);
-		assign_ready(e);
+		assign_ready(e, now_us);
 	}
 	pthread_mutex_unlock(&e->lock);
 	return 0;
@@ -286,6 +302,8 @@ send_one(struct worker *w, uint32_t i, struct ml_err *err)
 			w->stmts = sql_stmts_new(t->max_prep_stmts);
 		sql_flush_template(&w->template, &w->args, f, &w->flush_env, i);
 		rc = sql_stmts_run(w->stmts, &w->conn, &w->template, &w->args, err);
+		if (rc > 0)
+			sql_engine_observe(w->e, ML_FIG_PREPARE_ERROR, 1);
 	}
 	return rc <= 0 ? rc : sql_conn_run(&w->conn, f->text.data + f->stmts[i].at, f->stmts[i].len, NULL, err);
 }
@@ -447,6 +465,7 @@ take(struct worker *w, uint32_t *n_rows)
 {
 	struct sql_engine *e = w->e;
 	struct sql_unit *first = NULL, *last = NULL;
+	uint64_t now_us;
 
 	*n_rows = 0;
 	pthread_mutex_lock(&e->lock);
@@ -466,9 +485,12 @@ take(struct worker *w, uint32_t *n_rows)
 		w->busy = true;
 		first = last = w->queue;
 		*n_rows = first->n_rows;
+		now_us = clock_us();
+		ml_figure_add(&e->figures, ML_FIG_QUEUE, now_us - first->since_us, 1);
 		while (last->next != NULL && *n_rows + last->next->n_rows <= e->flush_env.max_txn_row) {
 			last = last->next;
 			*n_rows += last->n_rows;
+			ml_figure_add(&e->figures, ML_FIG_QUEUE, now_us - last->since_us, 1);
 		}
 		w->queue = last->next;
 		if (w->queue == NULL)
@@ -480,16 +502,35 @@ take(struct worker *w, uint32_t *n_rows)
 	return first;
 }
 
+/* Under the engine's lock. */
 static void
-finish(struct worker *w, struct sql_unit *units)
+count_flush(struct worker *w, uint32_t n_rows, uint64_t begin_us, uint64_t committed_us, uint64_t now_us)
+{
+	struct ml_figures *f = &w->e->figures;
+
+	ml_figure_add(f, ML_FIG_BATCH_ROWS, n_rows, 1);
+	ml_figure_add(f, ML_FIG_COMMIT, committed_us - begin_us, 1);
+	ml_figure_add(f, ML_FIG_CALLBACK, now_us - committed_us, 1);
+	ml_figure_add(f, ML_FIG_FLUSH, now_us - begin_us, 1);
+	ml_figure_add(f, ML_FIG_TOTAL, now_us - w->done_us, 1);
+	f->v[ML_FIG_WORDS + (unsigned)w->index] += n_rows;
+	w->done_us = now_us;
+}
+
+static void
+finish(struct worker *w, struct sql_unit *units, uint32_t n_rows, uint64_t begin_us)
 {
 	struct sql_engine *e = w->e;
-	uint64_t n = 0;
+	uint64_t n = 0, committed_us = clock_us(), wall_ms = ml_wall_ms();
 
 	pthread_mutex_lock(&e->lock);
-	for (struct sql_unit *u = units; u != NULL; u = u->next, n++)
+	for (struct sql_unit *u = units; u != NULL; u = u->next, n++) {
+		uint64_t ms = ml_ts_ms(u->rows[0].commit_ts);
+
 		sql_conflict_finish(&e->conflict, u);
-	assign_ready(e);
+		ml_figure_add(&e->figures, ML_FIG_FLUSH_LAG, wall_ms > ms ? (wall_ms - ms) * 1000 : 0, 1);
+	}
+	assign_ready(e, committed_us);
 	pthread_mutex_unlock(&e->lock);
 	for (struct sql_unit *u = units, *next; u != NULL; u = next) {
 		struct sql_unit *piece = u->piece, *more;
@@ -505,6 +546,7 @@ finish(struct worker *w, struct sql_unit *units)
 	}
 	/* Only now: who waits for everything must find it durable. */
 	pthread_mutex_lock(&e->lock);
+	count_flush(w, n_rows, begin_us, committed_us, clock_us());
 	e->n_units -= n;
 	if (e->n_units == 0)
 		pthread_cond_broadcast(&e->idle);
@@ -538,13 +580,16 @@ worker_main(void *arg)
 	struct ml_err err;
 	uint32_t n_rows;
 
+	w->done_us = clock_us();
 	while ((units = take(w, &n_rows)) != NULL) {
+		uint64_t begin_us = clock_us();
+
 		err = (struct ml_err){ 0 };
 		if (flush_units(w, units, n_rows, &err) != 0) {
 			fail(w->e, &err);
 			break;
 		}
-		finish(w, units);
+		finish(w, units, n_rows, begin_us);
 		sql_flush_trim(&w->flush);
 	}
 	disconnect(w);
@@ -589,7 +634,7 @@ set_begin(struct worker *w)
 }
 
 static int
-start_worker(struct sql_engine *e, struct worker *w, struct ml_err *err)
+start_worker(struct worker *w, struct ml_err *err)
 {
 	char name[16];
 	int rc = pthread_create(&w->thread, NULL, worker_main, w);
@@ -619,6 +664,7 @@ sql_engine_start(struct sql_engine **out, const struct sql_engine_env *env, stru
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&e->idle, NULL);
 	e->n_workers = env->params->workers;
+	ml_figures_init(&e->figures, e->n_workers);
 	e->workers = calloc(e->n_workers, sizeof(*e->workers));
 	if (e->workers == NULL)
 		abort();
@@ -636,7 +682,7 @@ sql_engine_start(struct sql_engine **out, const struct sql_engine_env *env, stru
 	}
 	pthread_condattr_destroy(&monotonic);
 	for (uint32_t i = 0; i < e->n_workers; i++)
-		if (start_worker(e, &e->workers[i], err) != 0) {
+		if (start_worker(&e->workers[i], err) != 0) {
 			sql_engine_stop(e);
 			return -1;
 		}
@@ -674,6 +720,7 @@ sql_engine_stop(struct sql_engine *e)
 		ml_batch_free(p->b);
 	}
 	sql_conflict_fini(&e->conflict);
+	ml_figures_fini(&e->figures);
 	pthread_cond_destroy(&e->idle);
 	pthread_mutex_destroy(&e->lock);
 	free(e->workers);
@@ -685,4 +732,20 @@ sql_engine_stats(struct sql_engine *e, uint64_t *bytes_out, uint64_t *errors)
 {
 	*bytes_out = atomic_load(&e->bytes_out);
 	*errors = atomic_load(&e->errors);
+}
+
+void
+sql_engine_figures(struct sql_engine *e, struct ml_figures *f)
+{
+	pthread_mutex_lock(&e->lock);
+	ml_figures_set(f, e->figures.v, e->figures.n);
+	pthread_mutex_unlock(&e->lock);
+}
+
+void
+sql_engine_observe(struct sql_engine *e, enum ml_figure which, uint64_t value)
+{
+	pthread_mutex_lock(&e->lock);
+	ml_figure_add(&e->figures, which, value, 1);
+	pthread_mutex_unlock(&e->lock);
 }

@@ -6,6 +6,7 @@
 #define ML_WORKER_SINK_MYSQL_WORKER_H
 #include "capture-worker/sink/mysql/conn.h"
 #include "capture-worker/sink/mysql/unit.h"
+#include "common/run/figures.h"
 
 struct sql_engine;
 
@@ -35,6 +36,9 @@ int sql_engine_check(struct sql_engine *e, struct ml_err *err);
 /* Ends the workers; what is not committed is given up.  NULL is fine. */
 void sql_engine_stop(struct sql_engine *e);
 void sql_engine_stats(struct sql_engine *e, uint64_t *bytes_out, uint64_t *errors);
+void sql_engine_figures(struct sql_engine *e, struct ml_figures *f); /* a copy, the caller's; f is zeroed */
+/* Counts what was measured elsewhere. */
+void sql_engine_observe(struct sql_engine *e, enum ml_figure which, uint64_t value);
 
 /* Delay before try n + 1, n >= 1: random within the bounds of sinks.md 3.10, milliseconds. */
 uint32_t sql_retry_delay_ms(uint32_t n, uint32_t *seed);
