@@ -16,6 +16,7 @@
 #include "capture-worker/router/router.h"
 #include "capture-worker/shaper/shaper.h"
 #include "capture-worker/source/source.h"
+#include "common/run/estate.h"
 #include "common/run/figures.h"
 #include "common/run/log.h"
 #include "common/run/loop.h"
@@ -685,6 +686,7 @@ set_up(struct ml_pipeline *p, struct ml_err *err)
 	env->warn = on_warn;
 	env->state_dir = p->env.state_dir;
 	env->replicating_ts = &p->replicating_ts;
+	ml_estate_settle(ML_ESTATE_WAIT_MS);
 	if (p->plan.sink->check(env, err) != 0 || p->plan.sink->open(&p->sink, env, err) != 0 ||
 		open_encoder(p, err) != 0 || open_source(p, err) != 0)
 		return -1;

@@ -6,8 +6,10 @@
 
 #include "capture-worker/probe.h"
 #include "capture-worker/shard.h"
+#include "common/run/estate.h"
 #include "common/run/log.h"
 #include "common/run/proc.h"
+#include "common/run/statedir.h"
 
 struct worker {
 	struct ml_loop *loop;
@@ -62,6 +64,27 @@ on_stop(uint32_t grace_ms, void *arg)
 		ml_shard_stop(w->shard);
 	else
 		ml_proc_end(w->proc, ML_EXIT_OK);
+}
+
+/* What has been written downstream must not arrive when a successor is at work. */
+static void
+on_leave(bool orphan, void *arg)
+{
+	(void)arg;
+	ml_estate_leave(orphan ? ML_PROC_ORPHAN_MS : ML_ESTATE_LEAVE_MS);
+}
+
+static void
+open_estate(struct worker *w)
+{
+	char dir[1024];
+	struct ml_err err;
+
+	/* Where the directory cannot be made, the shard says so. */
+	if (ml_proc_role(w->proc) == ML__ROLE__ROLE_WORKER &&
+		ml_state_dir_make(dir, sizeof(dir), ml_proc_config(w->proc)->data_dir, w->key.namespace_,
+			w->key.changefeed_id, w->key.shard, &err) == 0)
+		ml_estate_open(dir, ml_proc_object(w->proc));
 }
 
 /* ---- probe ---- */
@@ -178,6 +201,7 @@ ml_worker_main(void)
 		.rows = rows,
 		.n_rows = 1,
 		.stop = on_stop,
+		.leave = on_leave,
 		.arg = &w,
 	};
 	const Ml__Welcome *welcome;
@@ -191,6 +215,7 @@ ml_worker_main(void)
 	w.key.namespace_ = welcome->namespace_;
 	w.key.changefeed_id = welcome->changefeed_id;
 	w.key.shard = welcome->shard;
+	open_estate(&w);
 	if (ml_proc_role(w.proc) == ML__ROLE__ROLE_WORKER) {
 		struct ml_shard_env env = {
 			.loop = w.loop,

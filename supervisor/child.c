@@ -197,7 +197,7 @@ act_spawn(struct ml_child *c)
 	if (c->death.at_ms != 0)
 		c->restarts++;
 	snprintf(label, sizeof(label), "%s", strchr(c->name, ' ') != NULL ? strchr(c->name, ' ') + 1 : c->name);
-	if (ml_spawn(c->program, label, &c->pid, &fd, &err) != 0) {
+	if (ml_spawn(c->program, label, c->kept, &c->pid, &fd, &err) != 0) {
 		ml_log_err(ML_ERROR, c->name, &err, "cannot start");
 		c->death = (struct ml_death){ .at_ms = c->started_ms };
 		snprintf(c->death.reason, sizeof(c->death.reason), "cannot start: %.80s", err.text);
@@ -314,6 +314,8 @@ ml_child_new(struct ml_loop *l, Ml__Role role, const char *program, const char *
 	c->arg = arg;
 	c->role = role;
 	c->program = program;
+	for (int i = 0; i < ML_PROC_KEPT; i++)
+		c->kept[i] = -1;
 	c->ns = strdup(ns);
 	c->id = strdup(id);
 	if (c->ns == NULL || c->id == NULL)

@@ -23,6 +23,7 @@
 #include "common/run/chan.h"
 #include "common/run/inbox.h"
 #include "common/run/loop.h"
+#include "common/run/proc.h"
 #include "supervisor/tally.h"
 
 enum ml_child_state {
@@ -58,8 +59,9 @@ struct ml_child {
 	void *arg;
 
 	Ml__Role role;
-	const char *program; /* path; borrowed */
-	char *ns, *id;       /* "" for the gateway */
+	const char *program;    /* path; borrowed */
+	int kept[ML_PROC_KEPT]; /* for ml_spawn; borrowed, -1 unless set after ml_child_new */
+	char *ns, *id;          /* "" for the gateway */
 	uint32_t shard;
 	uint64_t epoch;
 	char name[176]; /* for logs and statistics: "gateway", "worker cf1/0", "probe ns/cf1/0" */

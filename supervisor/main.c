@@ -162,6 +162,7 @@ serve(struct ml_options *o)
 	config.capture_id = capture_id;
 	config.supervisor_pid = getpid();
 	config.start_wall_ms = (int64_t)ml_wall_ms();
+	env.lock_fd = lock_fd;
 	env.grace_ms = config.grace_ms;
 	if (o->log_file[0] != '\0')
 		env.log = ml_logfile_new(o->log_file, o->log_max_size, o->log_max_days, o->log_max_backups);

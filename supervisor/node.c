@@ -16,7 +16,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/run/log.h"
+#include "common/run/proc.h"
+
 #define BACKLOG 1024
+#define CHILDREN_POLL_MS 5
+#define CHILDREN_QUIET_MS 500
 /* How often and how long an address in use is tried. */
 #define LISTEN_TRIES 25
 #define LISTEN_WAIT_US 20000
@@ -31,17 +36,33 @@ bad_dir(struct ml_err *err, const char *dir, const char *what)
 	return ML_ERR(err, ErrDataDir, saved, dir, text);
 }
 
+/* Children of a killed server that have still something under way downstream. */
+static int
+wait_for_children(int lock, const char *data_dir)
+{
+	for (int waited = 0; flock(lock, LOCK_EX | LOCK_NB) != 0; waited += CHILDREN_POLL_MS) {
+		if (errno != EWOULDBLOCK || waited > ML_PROC_ORPHAN_MS + ML_PROC_DEADLINE_MS)
+			return -1;
+		if (waited == CHILDREN_QUIET_MS)
+			ml_info("-", "waiting for workers of an earlier server data_dir=%s", data_dir);
+		usleep(CHILDREN_POLL_MS * 1000);
+	}
+	return 0;
+}
+
 static int
 lock_file(int dir, const char *data_dir, uid_t owner, gid_t group, int *fd, struct ml_err *err)
 {
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char text[32] = "";
 	int f = openat(dir, "millrace.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	ssize_t n;
 
 	if (f < 0)
 		return bad_dir(err, data_dir, "lock file");
-	if (flock(f, LOCK_EX | LOCK_NB) != 0) {
-		int saved = errno;
+	/* The first belongs to the server's process alone, the second to it and its children. */
+	if (fcntl(f, F_SETLK, &whole) != 0 || wait_for_children(f, data_dir) != 0) {
+		int saved = errno == EACCES ? EWOULDBLOCK : errno;
 
 		n = pread(f, text, sizeof(text) - 1, 0);
 		text[n > 0 ? n : 0] = '\0';

@@ -10,7 +10,8 @@
 
 /*
  * Makes the directory (0700; one level, its parent must be there), checks that it can be written, and takes its lock file
- * millrace.lock.  *fd: keep it open; the lock ends with the process.  owner: who shall own what is made here; (uid_t)-1: we.
+ * millrace.lock, waiting until the last children of a server that was killed are gone.  *fd: keep it open and give it to every
+ * child; the lock ends with the last of them.  owner: who shall own what is made here; (uid_t)-1: we.
  * ErrDataDir, or ErrDataDirLocked with the pid of the other server.
  */
 int ml_node_lock(const char *data_dir, uid_t owner, gid_t group, int *fd, struct ml_err *err);

@@ -15,17 +15,26 @@ extern char **environ;
 
 /* The child, between fork and exec: only calls that are safe there. */
 static void
-become(const char *program, const char *label, int fd)
+become(const char *program, const char *label, int fd, const int *kept)
 {
 	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	char *argv[] = { (char *)(uintptr_t)program, (char *)(uintptr_t)label, NULL };
+	int from[1 + ML_PROC_KEPT];
 	sigset_t none;
 
-	if (fd == ML_PROC_FD)
-		fcntl(fd, F_SETFD, 0);
-	else
-		dup2(fd, ML_PROC_FD);
-	close_range(ML_PROC_FD + 1, ~0u, 0);
+	/* First out of the way of where they go. */
+	for (int i = 0; i < 1 + ML_PROC_KEPT; i++) {
+		from[i] = i == 0 ? fd : kept[i - 1];
+		if (from[i] >= 0)
+			from[i] = fcntl(from[i], F_DUPFD, ML_PROC_LOCK_FD + ML_PROC_KEPT);
+	}
+	for (int i = 0; i < 1 + ML_PROC_KEPT; i++) {
+		if (from[i] >= 0)
+			dup2(from[i], ML_PROC_FD + i);
+		else
+			close(ML_PROC_FD + i);
+	}
+	close_range(ML_PROC_LOCK_FD + ML_PROC_KEPT, ~0u, 0);
 	for (int s = 1; s < NSIG; s++)
 		signal(s, SIG_DFL);
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
@@ -39,7 +48,7 @@ become(const char *program, const char *label, int fd)
 }
 
 int
-ml_spawn(const char *program, const char *label, pid_t *pid, int *fd, struct ml_err *err)
+ml_spawn(const char *program, const char *label, const int *kept, pid_t *pid, int *fd, struct ml_err *err)
 {
 	sigset_t all, old;
 	int pair[2];
@@ -52,7 +61,7 @@ ml_spawn(const char *program, const char *label, pid_t *pid, int *fd, struct ml_
 	sigprocmask(SIG_SETMASK, &all, &old);
 	p = fork();
 	if (p == 0)
-		become(program, label, pair[1]);
+		become(program, label, pair[1], kept);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	close(pair[1]);
 	if (p < 0) {

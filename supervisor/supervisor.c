@@ -12,6 +12,7 @@
 #include "common/run/proc.h"
 #include "supervisor/broker.h"
 #include "supervisor/child.h"
+#include "supervisor/estates.h"
 #include "supervisor/logfile.h"
 
 /* Of the whole grace time, what workers get before the gateway, which records how far they came, is stopped. */
@@ -27,6 +28,7 @@ struct ml_supervisor {
 	struct ml_loop *loop;
 	struct ml_supervisor_env env;
 	struct ml_list workers; /* and probes */
+	struct ml_list estates;
 	struct ml_child *gateway;
 	char level[16]; /* "" until a gateway has changed it: for children that start later */
 
@@ -333,6 +335,19 @@ plain(struct ml_chan *ch, int fd)
 	return false;
 }
 
+/* What a child has besides its channel: the lock of the data directory, a worker also its shard's estate. */
+static void
+keep_fds(struct ml_supervisor *sup, struct ml_child *c)
+{
+	const int *estate = NULL;
+
+	if (c->role == ML__ROLE__ROLE_WORKER)
+		estate = ml_estates_get(&sup->estates, c->ns, c->id, c->shard);
+	c->kept[0] = sup->env.lock_fd;
+	for (int i = 0; estate != NULL && i < 2; i++)
+		c->kept[ML_PROC_ESTATE_FD - ML_PROC_LOCK_FD + i] = estate[i];
+}
+
 static void
 take_start(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 {
@@ -356,6 +371,7 @@ take_start(struct ml_chan *ch, const Ml__Envelope *m, int fd, void *arg)
 		c->ready_ms = sup->env.ready_ms;
 		if (s->role == ML__ROLE__ROLE_PROBE)
 			c->deadline_ms = s->deadline_ms;
+		keep_fds(sup, c);
 		ml_list_append(&sup->workers, &c->link);
 	}
 	if (c->state == ML_CHILD_PARKED) {
@@ -480,6 +496,8 @@ settle_workers(struct ml_supervisor *sup)
 			   (c->role == ML__ROLE__ROLE_PROBE && c->state == ML_CHILD_PARKED)) {
 			/* A parked probe has lived its one life, and the gateway has been told. */
 			ml_list_remove(&c->link);
+			if (c->role == ML__ROLE__ROLE_WORKER && !has_rival(sup, c))
+				ml_estates_drop(&sup->estates, c->ns, c->id, c->shard);
 			ml_child_free(c);
 		}
 	}
@@ -591,6 +609,7 @@ ml_supervisor_new(struct ml_loop *l, const struct ml_supervisor_env *env)
 	if (sup->env.ready_ms == 0)
 		sup->env.ready_ms = ML_PROC_DEADLINE_MS;
 	ml_list_init(&sup->workers);
+	ml_list_init(&sup->estates);
 	sup->stop_timer = ml_timer_new(l, on_grace_over, sup);
 	sup->stats_timer = ml_timer_new(l, send_stats, sup);
 	if (env->log != NULL) {
@@ -603,6 +622,7 @@ ml_supervisor_new(struct ml_loop *l, const struct ml_supervisor_env *env)
 	ml_loop_signal(l, SIGCHLD, on_child, sup);
 	sup->gateway = ml_child_new(l, ML__ROLE__ROLE_GATEWAY, env->gateway_program, "", "", 0, 0, &gateway_ops, sup);
 	sup->gateway->ready_ms = sup->env.ready_ms;
+	keep_fds(sup, sup->gateway);
 	ml_child_start(sup->gateway);
 	return sup;
 }
@@ -628,6 +648,7 @@ ml_supervisor_free(struct ml_supervisor *sup)
 		c->pid = 0; /* ml_supervisor_run has reaped it */
 		ml_child_free(c);
 	}
+	ml_estates_free(&sup->estates);
 	sup->gateway->pid = 0;
 	ml_child_free(sup->gateway);
 	ml_timer_free(sup->stop_timer);

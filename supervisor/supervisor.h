@@ -12,9 +12,10 @@
 struct ml_logfile;
 struct ml_supervisor_env {
 	const char *gateway_program, *worker_program; /* paths */
-	int listen_fd;                  /* of the gateway's HTTP; -1 in tests that need none.  Stays the caller's */
-	uint32_t grace_ms;              /* of the whole stop */
-	uint32_t ready_ms;              /* from the start of a child to its Ready; 0: ML_PROC_DEADLINE_MS */
+	int listen_fd;     /* of the gateway's HTTP; -1 in tests that need none.  Stays the caller's */
+	int lock_fd;       /* of the data directory, which every child holds too; -1 in tests.  The caller's */
+	uint32_t grace_ms; /* of the whole stop */
+	uint32_t ready_ms; /* from the start of a child to its Ready; 0: ML_PROC_DEADLINE_MS */
 	const Ml__ServerConfig *config; /* for Welcome; borrowed */
 	struct ml_logfile *log;         /* rotates fds 1 and 2; borrowed, NULL: they are no file of ours */
 };

@@ -1,6 +1,7 @@
 #include "common/run/proc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -139,8 +140,29 @@ on_closed(struct ml_chan *ch, enum ml_chan_end end, const struct ml_err *err, vo
 		ml_log_err(ML_ERROR, p->object, err, "channel to the supervisor broke, exiting");
 	else if (!p->stopping)
 		ml_warn(p->object, "the supervisor is gone, exiting");
+	if (p->desc.leave != NULL)
+		p->desc.leave(true, p->desc.arg);
 	/* At once, whatever other threads are doing: nothing may be written downstream any more. */
 	_exit(err->lib == EPROTONOSUPPORT ? ML_EXIT_CONFIG : ML_EXIT_ORPHAN);
+}
+
+/* The supervisor has died.  The loop will see it and leave in order; if it hangs, the alarm ends the process. */
+static void
+on_parent_death(int sig)
+{
+	(void)sig;
+	alarm(ML_PROC_ORPHAN_MS / 1000 + 5);
+}
+
+static void
+watch_parent(bool leaves)
+{
+	if (!leaves) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		return;
+	}
+	signal(SIGUSR1, on_parent_death);
+	prctl(PR_SET_PDEATHSIG, SIGUSR1);
 }
 
 static void
@@ -172,7 +194,9 @@ ml_proc_start(struct ml_loop *l, const struct ml_proc_desc *desc)
 	}
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	watch_parent(desc->leave != NULL);
+	for (int fd = ML_PROC_FD; fd < ML_PROC_LOCK_FD + ML_PROC_KEPT; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	p->loop = l;
 	p->desc = *desc;
 	p->listen_fd = -1;
@@ -256,6 +280,8 @@ ml_proc_end(struct ml_proc *p, enum ml_exit code)
 		ml_chan_send(p->ch, &m, -1);
 	}
 	ml_chan_drain(p->ch, LAST_WORDS_MS);
+	if (p->desc.leave != NULL)
+		p->desc.leave(false, p->desc.arg);
 	/* Not exit(3): other threads may still use what its handlers take down. */
 	fflush(NULL);
 	_exit(code);

@@ -9,10 +9,12 @@
  *
  * From ml_proc_start on: SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGPIPE are ignored (only the supervisor's message stops a
  * child), and the end of the channel on fd 3 ends the process at once, so that nothing is written downstream without a
- * supervisor.  PR_SET_PDEATHSIG does the same for a process whose loop hangs.
+ * supervisor: at most, a worker waits for what it has sent already (desc.leave).  PR_SET_PDEATHSIG does the same for a process
+ * whose loop hangs.
  */
 #ifndef ML_COMMON_RUN_PROC_H
 #define ML_COMMON_RUN_PROC_H
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/err.h"
@@ -22,8 +24,16 @@
 
 /* Our end of the channel to the supervisor. */
 #define ML_PROC_FD 3
+/* The lock on the data directory: it is held until the last child of a dead supervisor is gone.  Only kept open. */
+#define ML_PROC_LOCK_FD 4
+/* A worker's two ends of its shard's estate (estate.h), this and the next one. */
+#define ML_PROC_ESTATE_FD 5
+/* What the supervisor passes besides the channel, from ML_PROC_LOCK_FD on. */
+#define ML_PROC_KEPT 3
 /* Time for Welcome after Hello (the child's side), and for Hello and Ready after the fork (the supervisor's side). */
 #define ML_PROC_DEADLINE_MS 10000
+/* The longest that a child may outlive its supervisor. */
+#define ML_PROC_ORPHAN_MS 30000
 
 /* Exit codes of children; numbers of sysexits(3).  Any other code and any signal is a crash: restarted after a delay. */
 enum ml_exit {
@@ -50,7 +60,12 @@ struct ml_proc_desc {
 	 * process at once.
 	 */
 	void (*stop)(uint32_t grace_ms, void *arg);
-	void *arg; /* of rows and stop */
+	/*
+	 * Called before the process exits, by its own doing or because the supervisor is gone (orphan); what it waits for then may
+	 * take ML_PROC_ORPHAN_MS.  NULL: it exits at once, and dies with the supervisor.
+	 */
+	void (*leave)(bool orphan, void *arg);
+	void *arg; /* of rows, stop and leave */
 };
 
 /*

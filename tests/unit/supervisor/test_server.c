@@ -43,7 +43,7 @@ gateway(void)
 		{ ML__ENVELOPE__BODY_LIVENESS, ML_PROC_IN_UP, ignore },
 		{ ML__ENVELOPE__BODY_PROCESS_STATS, ML_PROC_IN_UP, ignore },
 	};
-	struct ml_proc_desc desc = { ML__ROLE__ROLE_GATEWAY, "gateway", rows, 2, NULL, NULL };
+	struct ml_proc_desc desc = { .role = ML__ROLE__ROLE_GATEWAY, .log_name = "gateway", .rows = rows, .n_rows = 2 };
 	struct ml_loop *l = ml_loop_new();
 	struct ml_proc *p = ml_proc_start(l, &desc);
 	const Ml__ServerConfig *c = ml_proc_config(p);

@@ -124,7 +124,9 @@ worker(void)
 	static const struct ml_inbox_row rows[] = {
 		{ ML__ENVELOPE__BODY_GATEWAY_CHANNEL, ML_PROC_IN_UP, take_channel },
 	};
-	struct ml_proc_desc desc = { ML__ROLE__ROLE_WORKER, "fake", rows, 1, stop_worker, NULL };
+	struct ml_proc_desc desc = {
+		.role = ML__ROLE__ROLE_WORKER, .log_name = "fake", .rows = rows, .n_rows = 1, .stop = stop_worker
+	};
 	Ml__Envelope m = ML__ENVELOPE__INIT;
 	Ml__Liveness liveness = ML__LIVENESS__INIT;
 
@@ -262,7 +264,9 @@ gateway(void)
 		{ ML__ENVELOPE__BODY_LIVENESS, ML_PROC_IN_UP, take_other },
 		{ ML__ENVELOPE__BODY_PROCESS_STATS, ML_PROC_IN_UP, take_other },
 	};
-	struct ml_proc_desc desc = { ML__ROLE__ROLE_GATEWAY, "fake", rows, 4, stop_gateway, NULL };
+	struct ml_proc_desc desc = {
+		.role = ML__ROLE__ROLE_GATEWAY, .log_name = "fake", .rows = rows, .n_rows = 4, .stop = stop_gateway
+	};
 	int orders;
 
 	proc = ml_proc_start(loop, &desc);
@@ -302,7 +306,12 @@ start(uint32_t grace_ms)
 	if (sup_pid == 0) {
 		Ml__ServerConfig config = ML__SERVER_CONFIG__INIT;
 		Ml__Upstream upstream = ML__UPSTREAM__INIT;
-		struct ml_supervisor_env env = { self, self, 0, grace_ms, ready_ms, &config, NULL };
+		struct ml_supervisor_env env = { .gateway_program = self,
+			.worker_program = self,
+			.lock_fd = -1,
+			.grace_ms = grace_ms,
+			.ready_ms = ready_ms,
+			.config = &config };
 		char password[] = "geheim", level[] = "info";
 		struct rlimit no_core = { 0, 0 };
 		struct ml_supervisor *sup;
