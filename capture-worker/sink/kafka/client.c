@@ -1,10 +1,14 @@
 #include "capture-worker/sink/kafka/client.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <syslog.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "common/run/estate.h"
 #include "common/run/log.h"
 #include "common/run/loop.h"
 
@@ -72,6 +76,24 @@ set_int(rd_kafka_conf_t *conf, const char *name, int64_t value, char *why, size_
 
 	snprintf(text, sizeof(text), "%lld", (long long)value);
 	return set(conf, name, text, why, size);
+}
+
+static int
+on_connect(int sock, const struct sockaddr *addr, int len, const char *id, void *opaque)
+{
+	(void)id;
+	(void)opaque;
+	if (connect(sock, addr, (socklen_t)len) != 0 && errno != EINPROGRESS)
+		return errno;
+	return ml_estate_add(sock) == 0 ? 0 : errno;
+}
+
+static int
+on_close(int sock, void *opaque)
+{
+	(void)opaque;
+	ml_estate_end(sock);
+	return close(sock);
 }
 
 static int64_t
@@ -150,6 +172,9 @@ kafka_client_open(struct kafka_client *c, const struct kafka_options *o, size_t 
 	rd_kafka_conf_set_opaque(conf, c);
 	rd_kafka_conf_set_log_cb(conf, on_log);
 	rd_kafka_conf_set_error_cb(conf, on_error);
+	/* What a broker has received it appends, whatever becomes of this process. */
+	rd_kafka_conf_set_connect_cb(conf, on_connect);
+	rd_kafka_conf_set_closesocket_cb(conf, on_close);
 	if (report != NULL)
 		rd_kafka_conf_set_dr_msg_cb(conf, report);
 	ok = set_connection(conf, o, why, sizeof(why)) &&

@@ -14,6 +14,7 @@
 
 #include "capture-worker/event/mark.h"
 #include "capture-worker/sink/mysql/literal.h"
+#include "common/run/estate.h"
 #include "common/run/log.h"
 #include "common/run/loop.h"
 
@@ -106,6 +107,10 @@ dial(struct sql_conn *c, const struct sql_target *t, const char *password, bool 
 		return ML_ERR(err, ErrMySQLConnectionError, CR_SSL_CONNECTION_ERROR,
 			"TLS is asked for by ssl-ca, but the server has none");
 	}
+	if (ml_estate_add(mysql_get_socket(c->my)) != 0) {
+		sql_conn_close(c);
+		return ML_ERR(err, ErrMySQLConnectionError, errno, "the worker ends");
+	}
 	atomic_store(&c->fd, mysql_get_socket(c->my));
 	c->used_ms = ml_now_ms();
 	return 0;
@@ -114,10 +119,17 @@ dial(struct sql_conn *c, const struct sql_target *t, const char *password, bool 
 void
 sql_conn_close(struct sql_conn *c)
 {
+	/* mysql_close says goodbye on it and closes it; the end has to come after that. */
+	int fd = c->my != NULL && atomic_load(&c->fd) > 0 ? dup(mysql_get_socket(c->my)) : -1;
+
 	atomic_store(&c->fd, -1);
 	if (c->my != NULL)
 		mysql_close(c->my);
 	c->my = NULL;
+	if (fd >= 0) {
+		ml_estate_end(fd);
+		close(fd);
+	}
 }
 
 void

@@ -1,4 +1,4 @@
-"""A TCP proxy on 127.0.0.1 between a client and a server, which can keep answers back and cut connections."""
+"""A TCP proxy on 127.0.0.1 between a client and a server, which can keep answers or requests back and cut connections."""
 import selectors
 import socket
 import threading
@@ -12,6 +12,7 @@ class Proxy:
     def __init__(self, port, to):
         self.port, self.to = port, to
         self.holding = False
+        self.slow = {}  # client -> what it has said since hold_requests, for the connections of that time
         self.lock = threading.Lock()
         self.pairs = []  # [client, server, answers held back]
         self.listener = socket.create_server(("127.0.0.1", port))
@@ -32,6 +33,27 @@ class Proxy:
                 self._send(client, bytes(held))
                 held.clear()
 
+    def hold_requests(self):
+        """
+        A server that is slow to read: of the connections that there are, nothing of what the client says from now on arrives
+        until let_requests, not even that it has closed.  New connections are not touched.
+        """
+        with self.lock:
+            self.slow = {client: bytearray() for client, _, _ in self.pairs}
+
+    def held_requests(self):
+        with self.lock:
+            return b"".join(bytes(b) for b in self.slow.values())
+
+    def let_requests(self):
+        with self.lock:
+            for client, server, _ in self.pairs:
+                if client in self.slow:
+                    self._send(server, bytes(self.slow[client]))
+                    if self._has_ended(client):
+                        self._end(server)
+            self.slow = {}
+
     def cut(self):
         """Closes all connections, with what is held back."""
         with self.lock:
@@ -45,6 +67,22 @@ class Proxy:
     def close(self):
         self.ended = True
         self.wake_write.send(b"x")
+
+    @staticmethod
+    def _has_ended(s):
+        try:
+            return s.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    @staticmethod
+    def _end(s):
+        try:
+            s.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
 
     @staticmethod
     def _send(s, data):
@@ -73,14 +111,23 @@ class Proxy:
             data = b""
         client, server, held = pair
         with self.lock:
-            if data and s is server and self.holding:
+            if s is client and not data:
+                # The server hears of it behind all that was said, and closes when it is through with that.
+                selector.unregister(client)
+                if client not in self.slow:
+                    self._end(server)
+            elif s is client and client in self.slow:
+                self.slow[client] += data
+            elif data and s is server and self.holding:
                 held += data
             elif data:
                 self._send(server if s is client else client, data)
             else:
                 self.pairs.remove(pair)
+                self.slow.pop(client, None)
                 for end in (client, server):
-                    selector.unregister(end)
+                    if end in selector.get_map():
+                        selector.unregister(end)
                     end.close()
 
     def _run(self):

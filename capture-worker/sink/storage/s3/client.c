@@ -20,6 +20,7 @@
 #include "capture-worker/sink/storage/s3/credentials.h"
 #include "capture-worker/sink/storage/s3/xml.h"
 #include "capture-worker/sink/storage/store.h"
+#include "common/run/estate.h"
 #include "common/run/log.h"
 #include "common/run/loop.h"
 
@@ -401,6 +402,23 @@ judge(const struct s3_answer *a)
 
 /* ---- one try ---- */
 
+/* An object that a store has received it keeps, whatever becomes of this process. */
+static int
+on_socket(void *arg, curl_socket_t sock, curlsocktype purpose)
+{
+	(void)arg;
+	(void)purpose;
+	return ml_estate_add(sock) == 0 ? CURL_SOCKOPT_OK : CURL_SOCKOPT_ERROR;
+}
+
+static int
+on_close(void *arg, curl_socket_t sock)
+{
+	(void)arg;
+	ml_estate_end(sock);
+	return close(sock);
+}
+
 static struct handle *
 handle_get(struct s3_client *c)
 {
@@ -532,6 +550,8 @@ attempt(struct attempt *t, const char *hash, const struct s3_credentials *keys, 
 	curl_easy_setopt(h->easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	if (c->ca_file != NULL && c->ca_file[0] != '\0')
 		curl_easy_setopt(h->easy, CURLOPT_CAINFO, c->ca_file);
+	curl_easy_setopt(h->easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
+	curl_easy_setopt(h->easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
 	curl_easy_setopt(h->easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(h->easy, CURLOPT_TIMEOUT_MS, (long)limit_ms);
 	curl_easy_setopt(h->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
