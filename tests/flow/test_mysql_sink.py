@@ -221,6 +221,24 @@ class Order(Pair):
         self.assertEqual(self.target.query("SELECT SUM(money) FROM many.bank")[0][0],
                          self.source.query("SELECT SUM(money) FROM many.bank")[0][0])
 
+    def test_lists_find_rows_by_keys_of_every_type(self):
+        keys = {"i": ("INT", "n"), "bu": ("BIGINT UNSIGNED", "18446744073709551615 - n"), "de": ("DECIMAL(20,5)", "n / 7"),
+                "dt": ("DATETIME(3)", "'2024-01-01 00:00:00.5' + INTERVAL n * 7 MINUTE"), "ts": ("TIMESTAMP(6)", "FROM_UNIXTIME(n * 1e5 + 1.5)"),
+                "da": ("DATE", "'2000-02-28' + INTERVAL n DAY"), "ti": ("TIME(2)", "SEC_TO_TIME(n * 1000.25 - 50000)"),
+                "y": ("YEAR", "1901 + n"), "v": ("VARCHAR(20)", "CONCAT('k\\\\é ''', n)"), "l": ("CHAR(9) CHARACTER SET latin1", "CONCAT('ÿ', n)"),
+                "b": ("VARBINARY(9)", "CONCAT(x'00ff5c27', n)"), "bi": ("BINARY(5)", "n"), "bt": ("BIT(12)", "n"), "f": ("FLOAT", "n / 10"),
+                "d": ("DOUBLE", "n / 3"), "e": (f"ENUM({', '.join(repr(str(n)) for n in range(100))})", "n + 1")}
+        self.feed("lists", "lists.*", query="?where-clause=v2&worker-count=1")
+        with self.source.connect() as c:
+            c.run("SET NAMES utf8mb4", "SET time_zone = '+00:00'", "CREATE DATABASE lists", "USE lists")
+            for name, (kind, value) in keys.items():
+                for table, key in ((name, "k"), (name + "_2", "z, k")):
+                    c.run(f"CREATE TABLE {table} (k {kind} NOT NULL, z INT, v INT, PRIMARY KEY ({key}))",
+                          f"INSERT INTO {table} SELECT {value.replace('n', 'seq', 1) if value == 'n' else re.sub(chr(92) + 'bn' + chr(92) + 'b', 'seq', value)}, "
+                          f"seq % 5, 0 FROM seq_0_to_60", f"DELETE FROM {table} WHERE k IN (SELECT k FROM (SELECT k FROM {table} LIMIT 40) x)")
+                    self.assertGreater(int(c.value(f"SELECT COUNT(*) FROM {table}")), 15)
+        self.equal("lists", "lists")
+
     def test_no_batches_no_multi_statements(self):
         self.feed("single", "single.*", query="?batch-dml-enable=false&multi-stmt-enable=false&worker-count=4")
         self.prepare("single")

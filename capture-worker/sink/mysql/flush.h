@@ -16,7 +16,7 @@ struct sql_flush_env {
 	uint32_t max_multi_update_row, max_multi_update_row_size;
 	bool batch_dml;
 	bool tidb;
-	bool no_backslash, json_type;
+	bool no_backslash, json_type, in_lists, text_in_lists; /* as in sql.h */
 	size_t max_statement_bytes; /* a multi-row INSERT or REPLACE is ended at about this size */
 	const char *begin;          /* what opens the transaction: statements with ';' behind each */
 };

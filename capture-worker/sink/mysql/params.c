@@ -213,7 +213,8 @@ read_modes(struct sql_params *p, const struct ml_settings *st, const struct ml_s
 		ml_warn(env->object, "tidb-txn-mode is neither optimistic nor pessimistic, optimistic is used");
 	if (ml_settings_str(st, "where-clause", &where, err) < 0)
 		return -1;
-	if (where != NULL && strcmp(where, "v1") != 0 && strcmp(where, "v2") != 0)
+	p->in_lists = where != NULL && strcmp(where, "v2") == 0;
+	if (where != NULL && strcmp(where, "v1") != 0 && !p->in_lists)
 		ml_warn(env->object, "where-clause is neither v1 nor v2, v1 is used");
 	if (ml_settings_atomicity(st, true, err) != 0)
 		return -1;
@@ -234,7 +235,6 @@ read_modes(struct sql_params *p, const struct ml_settings *st, const struct ml_s
 static int
 read_all(struct sql_params *p, const struct ml_settings *st, const struct ml_sink_env *env, struct ml_err *err)
 {
-	const char *given = NULL;
 	uint32_t interval = 0;
 
 	if (ml_uri_get(st->uri, "protocol") != NULL)
@@ -266,7 +266,7 @@ read_all(struct sql_params *p, const struct ml_settings *st, const struct ml_sin
 		count(st, "dry-run-delay", &p->dry_run_delay_ms, 0, 3600000, env->object, err) != 0 ||
 		count(st, "dry-run-block-interval", &interval, 0, 3600000, env->object, err) != 0)
 		return -1;
-	if (ml_settings_str(st, "where-clause", &given, err) < 0 || read_zone(p, st, env, err) != 0)
+	if (read_zone(p, st, env, err) != 0)
 		return -1;
 	ml_settings_unknown(st, known, env->object);
 	return 0;

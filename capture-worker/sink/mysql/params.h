@@ -22,6 +22,7 @@ struct sql_params {
 	bool pessimistic;                   /* tidb-txn-mode */
 	bool safe_mode;
 	bool batch_dml, multi_stmt, cache_prep_stmts;
+	bool in_lists; /* where-clause=v2 */
 	bool has_vector_type;
 	bool ddl_ts;          /* enable-ddl-ts */
 	bool table_atomicity; /* transaction-atomicity=table */

@@ -135,10 +135,56 @@ put_key(struct sql_out *o, const struct sql_table *t, const struct ml_datum *ima
 	}
 }
 
+/*
+ * Whether a plain list can say it: no NULL, and nothing that must be cast.  MariaDB (10.11) finds nothing at all by a list
+ * of two rows or more with a text, if that column's charset in the target is not the session's.
+ */
+static bool
+fits_list(const struct sql_out *o, const struct sql_table *t, const struct sql_change *rows, uint32_t n)
+{
+	for (uint16_t i = 0; i < t->n_key; i++) {
+		const struct sql_col *c = &t->key[i];
+
+		if ((o->json_type && (c->json || c->json_text)) || (c->text && t->n_key > 1 && !o->text_in_lists))
+			return false;
+		for (uint32_t r = 0; r < n; r++)
+			if (rows[r].before[c->at].kind == ML_D_NULL)
+				return false;
+	}
+	return true;
+}
+
+/* "(`k1`,`k2`) IN ((1,2),(3,4))" */
+static void
+put_list(struct sql_out *o, const struct sql_table *t, const struct sql_change *rows, uint32_t n)
+{
+	for (uint16_t i = 0; i < t->n_key; i++) {
+		ml_buf_putc(o->text, i > 0 ? ',' : '(');
+		put_text(o, t->key[t->key_order[i]].name);
+	}
+	PUT(o, ") IN (");
+	for (uint32_t r = 0; r < n; r++) {
+		if (r > 0)
+			PUT(o, ",");
+		for (uint16_t i = 0; i < t->n_key; i++) {
+			const struct sql_col *c = &t->key[t->key_order[i]];
+
+			ml_buf_putc(o->text, i > 0 ? ',' : '(');
+			put_value(o, c, &rows[r].before[c->at]);
+		}
+		PUT(o, ")");
+	}
+	PUT(o, ")");
+}
+
 static void
 put_keys(struct sql_out *o, const struct sql_table *t, const struct sql_change *rows, uint32_t n)
 {
 	PUT(o, " WHERE ");
+	if (o->in_lists && fits_list(o, t, rows, n)) {
+		put_list(o, t, rows, n);
+		return;
+	}
 	for (uint32_t r = 0; r < n; r++) {
 		if (r > 0)
 			PUT(o, " OR ");

@@ -27,6 +27,23 @@ is_written(const struct ml_schema *s, uint16_t c, const struct ml_datum *image)
 	       col->special != ML_SP_ROW_END;
 }
 
+static bool
+is_string(uint8_t type)
+{
+	switch (type) {
+	case ML_T_VARCHAR:
+	case ML_T_VARSTRING:
+	case ML_T_STRING:
+	case ML_T_TINYBLOB:
+	case ML_T_MEDIUMBLOB:
+	case ML_T_LONGBLOB:
+	case ML_T_BLOB:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void
 set_col(struct sql_col *out, struct sql_table *t, const struct ml_schema *s, uint16_t c)
 {
@@ -37,6 +54,7 @@ set_col(struct sql_col *out, struct sql_table *t, const struct ml_schema *s, uin
 		.name = keep(&t->arena, &b),
 		.at = c,
 		.quoting = sql_quoting_of(&s->columns[c]),
+		.text = is_string(s->columns[c].type) && sql_quoting_of(&s->columns[c]) != SQL_BYTES,
 		.json = s->columns[c].type == ML_T_JSON,
 		.json_text = s->columns[c].json_text,
 	};
@@ -119,18 +137,8 @@ ends(struct ml_text name, const char *tail)
 static enum sql_fold
 fold_of(const struct ml_schema *s, const struct ml_index *x, const struct ml_column *c)
 {
-	switch (c->type) {
-	case ML_T_VARCHAR:
-	case ML_T_VARSTRING:
-	case ML_T_STRING:
-	case ML_T_TINYBLOB:
-	case ML_T_MEDIUMBLOB:
-	case ML_T_LONGBLOB:
-	case ML_T_BLOB:
-		break;
-	default:
+	if (!is_string(c->type))
 		return SQL_FOLD_NONE;
-	}
 	(void)s;
 	/* The length of the prefix is not known here. */
 	if (x->prefix)

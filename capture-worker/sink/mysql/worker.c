@@ -613,6 +613,8 @@ set_limits(struct sql_engine *e)
 		.batch_dml = p->batch_dml,
 		.tidb = t->server == SQL_TIDB,
 		.json_type = t->server != SQL_MARIADB,
+		.in_lists = p->in_lists,
+		.text_in_lists = t->server != SQL_MARIADB,
 		.max_statement_bytes = e->packet_bytes / 2,
 		.begin = t->write_source ? "START TRANSACTION;SET SESSION tidb_cdc_write_source = 1;"
 					 : "START TRANSACTION;",

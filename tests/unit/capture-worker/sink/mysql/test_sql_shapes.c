@@ -8,11 +8,11 @@
 
 #include "tests/unit/capture-worker/sink/mysql/rows.h"
 
-enum { ITEM, OL, NOPK, G, BIN, WEIRD, JS, VK, N_TABLES };
+enum { ITEM, OL, NOPK, G, BIN, WEIRD, JS, VK, BINKEY, JSKEY, TEXTKEY, N_TABLES };
 
 static struct ml_schema *tables[N_TABLES];
 
-enum { FRESH = 0, OLD = 1, TIDB = 2, ROWS = 4, SAFE = 8, UPSERT = 16, MYSQL = 32 };
+enum { FRESH = 0, OLD = 1, TIDB = 2, ROWS = 4, SAFE = 8, UPSERT = 16, MYSQL = 32, IN = 64 };
 
 struct shape {
 	int table;
@@ -94,6 +94,31 @@ static const struct shape shapes[] = {
 	/* JSON has to be cast before MySQL finds it; MariaDB's is text. */
 	{ JS, MYSQL, { "D {\"a\": 1}" }, "DELETE FROM `shop`.`js` WHERE `j` = CAST('{\\\"a\\\": 1}' AS JSON) LIMIT 1" },
 	{ JS, FRESH, { "D {\"a\": 1}" }, "DELETE FROM `shop`.`js` WHERE `j` = '{\\\"a\\\": 1}' LIMIT 1" },
+	/* where-clause=v2: lists, but for the one row of a statement of its own */
+	{ ITEM, IN, { "D 1|pen|5", "D 2|ink|3" }, "DELETE FROM `shop`.`item` WHERE (`id`) IN ((1),(2))" },
+	{ OL, IN, { "D 7|3|0", "D 7|4|0" }, "DELETE FROM `shop`.`ol` WHERE (`b`,`a`) IN ((3,7),(4,7))" },
+	{ ITEM, IN, { "D 1|pen|5" }, "DELETE FROM `shop`.`item` WHERE `id` = 1 LIMIT 1" },
+	{ ITEM, IN | OLD, { "U 1|pen|6>9|pen|6" },
+		"DELETE FROM `shop`.`item` WHERE (`id`) IN ((1));"
+		"REPLACE INTO `shop`.`item` (`id`,`name`,`qty`) VALUES (9,'pen',6)" },
+	{ ITEM, IN | TIDB, { "U 1|pen|5>1|pen|6", "U 2|ink|3>2|ink|7" },
+		"UPDATE `shop`.`item` SET `id`=CASE WHEN `id` = 1 THEN 1 WHEN `id` = 2 THEN 2 END, `name`=CASE WHEN `id` = 1 "
+		"THEN 'pen' WHEN `id` = 2 THEN 'ink' END, `qty`=CASE WHEN `id` = 1 THEN 6 WHEN `id` = 2 THEN 7 END WHERE (`id`) "
+		"IN ((1),(2))" },
+	{ BINKEY, IN, { "D x00275c|2", "D x41|1" },
+		"DELETE FROM `shop`.`binkey` WHERE (`v`,`e`) IN ((_binary'\\0\\'\\\\',2),(_binary'A',1))" },
+	{ NOPK, IN, { "D 1|N", "D 2|N" },
+		"DELETE FROM `shop`.`nopk` WHERE `a` = 1 AND `b` IS NULL LIMIT 1;"
+		"DELETE FROM `shop`.`nopk` WHERE `a` = 2 AND `b` IS NULL LIMIT 1" },
+	/* ... several columns with a text, which MariaDB does not find */
+	{ TEXTKEY, IN, { "D 1|a", "D 2|b" },
+		"DELETE FROM `shop`.`textkey` WHERE (`a` = 1 AND `t` = 'a') OR (`a` = 2 AND `t` = 'b')" },
+	{ TEXTKEY, IN | MYSQL, { "D 1|a", "D 2|b" },
+		"DELETE FROM `shop`.`textkey` WHERE (`a`,`t`) IN ((1,'a'),(2,'b'))" },
+	/* ... and what has to be cast */
+	{ JSKEY, IN | MYSQL, { "D 1|[1]", "D 2|[2]" },
+		"DELETE FROM `shop`.`jskey` WHERE (`a` = 1 AND `j` = CAST('[1]' AS JSON)) OR (`a` = 2 AND `j` = CAST('[2]' AS JSON))" },
+	{ JSKEY, IN, { "D 1|[1]", "D 2|[2]" }, "DELETE FROM `shop`.`jskey` WHERE (`a`,`j`) IN ((1,'[1]'),(2,'[2]'))" },
 	/* A virtual column has no value, and is no key. */
 	{ VK, FRESH, { "I 1|~" }, "INSERT INTO `shop`.`vk` (`a`) VALUES (1)" },
 	{ VK, FRESH, { "D 1|~" }, "DELETE FROM `shop`.`vk` WHERE `a` = 1 LIMIT 1" },
@@ -110,6 +135,9 @@ make_tables(void **state)
 	tables[BIN] = rows_table("shop", "bin", 5, "id:i v:b s:v e:e", "P=id");
 	tables[WEIRD] = rows_table("shop", "we`ird", 6, "id:i", "P=id");
 	tables[JS] = rows_table("shop", "js", 7, "j:j", "");
+	tables[BINKEY] = rows_table("shop", "binkey", 9, "v:b e:e", "P=v,e");
+	tables[JSKEY] = rows_table("shop", "jskey", 10, "a:i j:j", "P=a,j");
+	tables[TEXTKEY] = rows_table("shop", "textkey", 11, "a:i t:v", "P=a,t");
 	tables[VK] = rows_table("shop", "vk", 8, "a:i v:i:V", "U=v");
 	return 0;
 }
@@ -134,6 +162,8 @@ env_of(int mode)
 		.batch_dml = (mode & ROWS) == 0,
 		.tidb = (mode & TIDB) != 0,
 		.json_type = (mode & (TIDB | MYSQL)) != 0,
+		.in_lists = (mode & IN) != 0,
+		.text_in_lists = (mode & (TIDB | MYSQL)) != 0,
 		.max_statement_bytes = 1 << 20,
 		.begin = "START TRANSACTION;",
 	};
