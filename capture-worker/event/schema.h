@@ -101,6 +101,11 @@ struct ml_index {
 	bool primary, unique, nullable, prefix, virtual_column; /* of any of its columns */
 	uint16_t n_cols;
 	uint16_t *cols; /* indexes into columns, in index order */
+	/*
+	 * With prefix: how many characters (of binary strings: bytes) of each column are in it, 0 for all of them; NULL: not
+	 * known.
+	 */
+	uint32_t *prefixes;
 };
 
 enum ml_table_kind { ML_TABLE_BASE, ML_TABLE_VIEW, ML_TABLE_SEQUENCE, ML_TABLE_VERSIONED };

@@ -55,6 +55,10 @@ ml_schema_renamed(const struct ml_schema *s, struct ml_text db, struct ml_text t
 		x->name = keep(a, x->name);
 		x->cols = ml_arena_alloc(a, (x->n_cols + 1u) * sizeof(*x->cols));
 		memcpy(x->cols, s->indexes[i].cols, x->n_cols * sizeof(*x->cols));
+		if (x->prefixes != NULL) {
+			x->prefixes = ml_arena_alloc(a, (x->n_cols + 1u) * sizeof(*x->prefixes));
+			memcpy(x->prefixes, s->indexes[i].prefixes, x->n_cols * sizeof(*x->prefixes));
+		}
 	}
 	/* Its names; the rest comes out as it was. */
 	ml_schema_finish(n);
@@ -101,7 +105,9 @@ identical_indexes(const struct ml_index *a, const struct ml_index *b)
 {
 	return same(a->name, b->name) && a->primary == b->primary && a->unique == b->unique &&
 	       a->nullable == b->nullable && a->prefix == b->prefix && a->virtual_column == b->virtual_column &&
-	       a->n_cols == b->n_cols && memcmp(a->cols, b->cols, a->n_cols * sizeof(*a->cols)) == 0;
+	       a->n_cols == b->n_cols && memcmp(a->cols, b->cols, a->n_cols * sizeof(*a->cols)) == 0 &&
+	       (!a->prefix || a->prefixes == NULL || b->prefixes == NULL ||
+		       memcmp(a->prefixes, b->prefixes, a->n_cols * sizeof(*a->prefixes)) == 0);
 }
 
 bool

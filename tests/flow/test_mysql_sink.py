@@ -239,6 +239,27 @@ class Order(Pair):
                     self.assertGreater(int(c.value(f"SELECT COUNT(*) FROM {table}")), 15)
         self.equal("lists", "lists")
 
+    def test_unique_prefixes_that_move_between_rows(self):
+        """Keys of two characters: whatever stands behind them, they come in order."""
+        for name, index in (("prefix", "UNIQUE (u(2))"), ("prefixci", "UNIQUE (n, u(2))")):
+            self.feed(name, f"{name}.*", query="?worker-count=8&max-txn-row=4")
+            charset = "latin1 COLLATE latin1_bin" if name == "prefix" else "utf8mb4 COLLATE utf8mb4_unicode_ci"
+            self.source.run(f"CREATE DATABASE {name}", f"""CREATE TABLE {name}.t (id INT PRIMARY KEY, n INT NOT NULL,
+                u VARCHAR(50) CHARACTER SET {charset}, {index})""")
+            if name == "prefix":  # a definition that was read, as well as one that was made
+                self.server.wait_caught_up(name)
+        rnd = random.Random(5)
+        with self.source.connect() as c:
+            c.run("SET NAMES utf8mb4")
+            for i in range(1500):
+                name, key = rnd.choice(["prefix", "prefixci"]), rnd.choice(["éa", "Éa", "zb", "ZB", "ss", "ß", "a", "a  x", "q"])
+                c.run(rnd.choice([
+                    f"INSERT IGNORE INTO {name}.t VALUES ({i % 40}, {i % 2}, '{key}{i}')", f"DELETE FROM {name}.t WHERE id = {i % 40}",
+                    f"UPDATE IGNORE {name}.t SET u = '{key}-{i}' WHERE id = {rnd.randrange(40)}",
+                    f"REPLACE INTO {name}.t VALUES ({rnd.randrange(40)}, 1, '{key}{i}')"]))
+        for name in ("prefix", "prefixci"):
+            self.equal(name, name)
+
     def test_no_batches_no_multi_statements(self):
         self.feed("single", "single.*", query="?batch-dml-enable=false&multi-stmt-enable=false&worker-count=4")
         self.prepare("single")

@@ -86,8 +86,20 @@ sql_fold_text(struct ml_buf *out, const char *s, size_t len)
 
 /* ---- keys ---- */
 
+/* Bytes of the first n characters of UTF-8. */
+static uint32_t
+first_chars(const char *s, uint32_t len, uint32_t n)
+{
+	uint32_t i = 0;
+
+	for (; i < len; i++)
+		if (((uint8_t)s[i] & 0xC0) != 0x80 && n-- == 0)
+			break;
+	return i;
+}
+
 static bool
-put_value(struct ml_buf *out, const struct ml_datum *d, uint8_t fold)
+put_value(struct ml_buf *out, const struct ml_datum *d, uint8_t fold, uint32_t prefix)
 {
 	char num[ML_FLOAT_TEXT_MAX];
 	uint32_t len = d->len;
@@ -107,8 +119,11 @@ put_value(struct ml_buf *out, const struct ml_datum *d, uint8_t fold)
 		ml_buf_put(out, num, ml_f64_text(num, d->f64 + 0.0, ML_FLOAT_F));
 		break;
 	case ML_D_BYTES:
+		/* The server cuts before it compares, so blanks in front of the cut are at the end. */
+		if (prefix > 0 && prefix < len)
+			len = fold == SQL_FOLD_NONE ? prefix : first_chars(d->s, len, prefix);
 		if (fold == SQL_FOLD_CASE) {
-			sql_fold_text(out, d->s, d->len);
+			sql_fold_text(out, d->s, len);
 		} else if (fold != SQL_FOLD_WHOLE) {
 			while (fold == SQL_FOLD_PAD && len > 0 && d->s[len - 1] == ' ')
 				len--;
@@ -137,7 +152,7 @@ sql_key_bytes(struct ml_buf *out, const struct sql_table *t, const struct sql_un
 {
 	ml_buf_clear(out);
 	for (uint16_t i = 0; i < u->n_cols; i++)
-		if (!put_value(out, &image[u->cols[i]], u->folds[i]))
+		if (!put_value(out, &image[u->cols[i]], u->folds[i], u->prefixes[i]))
 			return false;
 	put_be64(out, u->ordinal);
 	put_be64(out, (uint64_t)t->table_id);

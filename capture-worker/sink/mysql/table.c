@@ -135,13 +135,11 @@ ends(struct ml_text name, const char *tail)
 }
 
 static enum sql_fold
-fold_of(const struct ml_schema *s, const struct ml_index *x, const struct ml_column *c)
+fold_of(const struct ml_index *x, const struct ml_column *c)
 {
 	if (!is_string(c->type))
 		return SQL_FOLD_NONE;
-	(void)s;
-	/* The length of the prefix is not known here. */
-	if (x->prefix)
+	if (x->prefix && x->prefixes == NULL)
 		return SQL_FOLD_WHOLE;
 	if (c->special != ML_SP_NONE || (c->charset.len == 6 && memcmp(c->charset.s, "binary", 6) == 0))
 		return SQL_FOLD_NONE;
@@ -169,9 +167,11 @@ set_uniques(struct sql_table *t, const struct ml_schema *s, const struct ml_datu
 			continue;
 		u->cols = ml_arena_alloc(&t->arena, x->n_cols * sizeof(*u->cols));
 		u->folds = ml_arena_alloc(&t->arena, x->n_cols * sizeof(*u->folds));
+		u->prefixes = ml_arena_alloc(&t->arena, x->n_cols * sizeof(*u->prefixes));
 		for (uint16_t k = 0; k < x->n_cols; k++) {
 			u->cols[k] = x->cols[k];
-			u->folds[k] = (uint8_t)fold_of(s, x, &s->columns[x->cols[k]]);
+			u->folds[k] = (uint8_t)fold_of(x, &s->columns[x->cols[k]]);
+			u->prefixes[k] = x->prefix && x->prefixes != NULL ? x->prefixes[k] : 0;
 		}
 		t->n_uniques++;
 	}

@@ -26,14 +26,15 @@ enum sql_fold {
 	SQL_FOLD_NONE,  /* its bytes */
 	SQL_FOLD_PAD,   /* bytes without trailing blanks: _bin */
 	SQL_FOLD_CASE,  /* what its collation may take for equal */
-	SQL_FOLD_WHOLE, /* a prefix index: any two values may be equal in it */
+	SQL_FOLD_WHOLE, /* a prefix index of unknown length: any two values may be equal in it */
 };
 
 struct sql_unique {
 	uint32_t ordinal; /* position among the table's unique indexes */
 	uint16_t n_cols;
-	uint16_t *cols; /* indexes of datums, index order */
-	uint8_t *folds; /* enum sql_fold of each */
+	uint16_t *cols;     /* indexes of datums, index order */
+	uint8_t *folds;     /* enum sql_fold of each */
+	uint32_t *prefixes; /* characters, or bytes with SQL_FOLD_NONE, of each that count; 0: all */
 };
 
 struct sql_table {

@@ -49,6 +49,10 @@ ml_index_keep(struct ml_index *x, const struct ml_index *from, struct ml_arena *
 	x->name = keep(a, from->name);
 	x->cols = ml_arena_alloc(a, (from->n_cols + 1u) * sizeof(*x->cols));
 	memcpy(x->cols, from->cols, from->n_cols * sizeof(*x->cols));
+	if (from->prefixes != NULL) {
+		x->prefixes = ml_arena_alloc(a, (from->n_cols + 1u) * sizeof(*x->prefixes));
+		memcpy(x->prefixes, from->prefixes, from->n_cols * sizeof(*x->prefixes));
+	}
 }
 
 struct ml_schema *
@@ -95,7 +99,7 @@ struct wcol {
 
 struct windex {
 	struct ml_index x;
-	uint32_t *serials; /* instead of x.cols */
+	uint32_t *serials; /* instead of x.cols; x.prefixes goes with them */
 };
 
 struct work {
@@ -225,10 +229,11 @@ add_index(struct work *w, const struct ml_change *ch)
 	x->x.primary = ch->primary;
 	x->x.unique = ch->unique || ch->primary;
 	x->serials = ml_arena_alloc(&w->a, (ch->n_cols + 1u) * sizeof(*x->serials));
+	x->x.prefixes = ml_arena_zalloc(&w->a, (ch->n_cols + 1u) * sizeof(*x->x.prefixes));
 	for (uint16_t i = 0; i < ch->n_cols; i++) {
 		int col = ch->cols[i].len > 0 ? find_col(w, ch->cols[i]) : -1;
 
-		x->x.prefix = x->x.prefix || ch->prefix[i];
+		x->x.prefix = x->x.prefix || ch->prefixes[i] > 0;
 		if (col < 0) {
 			x->x.virtual_column = true;
 			w->uncertain = w->uncertain || ch->cols[i].len > 0;
@@ -236,6 +241,7 @@ add_index(struct work *w, const struct ml_change *ch)
 		}
 		if (ch->primary)
 			w->cols[col].c.flags &= (uint8_t)~ML_F_NULLABLE;
+		x->x.prefixes[x->x.n_cols] = ch->prefixes[i];
 		x->serials[x->x.n_cols++] = w->cols[col].serial;
 	}
 	x->x.name = ch->name;
@@ -253,8 +259,10 @@ static void
 inline_index(struct work *w, const struct ml_change *ch)
 {
 	struct ml_text cols[1] = { ch->column->name };
-	bool prefix[1] = { false };
-	struct ml_change x = { .kind = ML_CH_ADD_INDEX, .cols = cols, .prefix = prefix, .n_cols = 1, .unique = true };
+	uint32_t prefixes[1] = { 0 };
+	struct ml_change x = {
+		.kind = ML_CH_ADD_INDEX, .cols = cols, .prefixes = prefixes, .n_cols = 1, .unique = true
+	};
 
 	if (ch->primary) {
 		x.primary = true;
@@ -343,6 +351,9 @@ drop_column(struct work *w, struct ml_text name)
 
 		while (has_serial(x, serial, &at)) {
 			memmove(&x->serials[at], &x->serials[at + 1], (x->x.n_cols - at - 1u) * sizeof(*x->serials));
+			if (x->x.prefixes != NULL)
+				memmove(&x->x.prefixes[at], &x->x.prefixes[at + 1],
+					(x->x.n_cols - at - 1u) * sizeof(*x->x.prefixes));
 			x->x.n_cols--;
 		}
 		if (x->x.n_cols == 0 && !x->x.virtual_column)
@@ -480,6 +491,10 @@ load(struct work *w, const struct ml_schema *s)
 		x->serials = ml_arena_alloc(&w->a, (s->indexes[i].n_cols + 1u) * sizeof(*x->serials));
 		for (int k = 0; k < s->indexes[i].n_cols; k++)
 			x->serials[k] = s->indexes[i].cols[k];
+		if (s->indexes[i].prefixes != NULL) {
+			x->x.prefixes = ml_arena_alloc(&w->a, (x->x.n_cols + 1u) * sizeof(*x->x.prefixes));
+			memcpy(x->x.prefixes, s->indexes[i].prefixes, x->x.n_cols * sizeof(*x->x.prefixes));
+		}
 	}
 	w->charset = s->charset;
 	w->collation = s->collation;
@@ -511,9 +526,13 @@ store(struct work *w, const struct ml_schema *before, struct ml_text db, struct 
 		x->prefix = from.prefix;
 		x->virtual_column = from.virtual_column;
 		x->cols = ml_arena_alloc(&n->arena, (from.n_cols + 1u) * sizeof(*x->cols));
+		if (from.prefix && from.prefixes != NULL)
+			x->prefixes = ml_arena_alloc(&n->arena, (from.n_cols + 1u) * sizeof(*x->prefixes));
 		for (uint16_t k = 0; k < from.n_cols; k++)
 			for (uint16_t col = 0; col < n->n_columns; col++)
 				if (w->cols[col].serial == w->idx[i].serials[k]) {
+					if (x->prefixes != NULL)
+						x->prefixes[x->n_cols] = from.prefixes[k];
 					x->cols[x->n_cols++] = col;
 					x->nullable = x->nullable || (n->columns[col].flags & ML_F_NULLABLE);
 					x->virtual_column = x->virtual_column || n->columns[col].virtual_generated;

@@ -104,7 +104,7 @@ struct ml_change {
 	/* ADD, MODIFY, SET_DEFAULT.  id 0; empty charset: the table's; type 0: the type was not understood. */
 	struct ml_column *column;
 	struct ml_text *cols; /* ADD_INDEX: names of the columns */
-	bool *prefix;         /* ... and whether only a prefix is in it */
+	uint32_t *prefixes;   /* ... and how many characters of each are in it; 0: all */
 	uint16_t n_cols;
 	struct ml_text charset, collation;
 };

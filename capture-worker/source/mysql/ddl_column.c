@@ -775,12 +775,12 @@ ml_column_of_type(struct ml_column *c, struct ml_arena *a, const char *text, siz
 {
 	struct ml_ddl_env env = { .mariadb = mariadb };
 	struct ml_px px;
+	bool ok;
 
 	px_of(&px, &env, a, text, len);
-	if (!ml_px_type(&px, c))
-		return false;
+	ok = ml_px_type(&px, c);
 	c->fraction_unsaid = false;
-	return true;
+	return ok;
 }
 
 void

@@ -46,6 +46,19 @@ ml_px_charset_option(struct ml_px *px, struct ml_text *charset, struct ml_text *
 	return true;
 }
 
+/* Of "(10)", which is next. */
+static uint32_t
+prefix_length(struct ml_px *px)
+{
+	const struct ml_tok *t = ml_px_peek(px, 1);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; t->kind == ML_TK_NUMBER && i < t->len && t->s[i] >= '0' && t->s[i] <= '9' && n < 100000000;
+		i++)
+		n = n * 10 + (uint32_t)(t->s[i] - '0');
+	return n > 0 ? n : UINT32_MAX;
+}
+
 bool
 ml_px_index_columns(struct ml_px *px, struct ml_change *ch)
 {
@@ -55,30 +68,30 @@ ml_px_index_columns(struct ml_px *px, struct ml_change *ch)
 		return false;
 	while (!ml_px_end(px) && !ml_px_punct(px, 0, ')')) {
 		struct ml_text name = { "", 0 };
-		bool prefix = false;
+		uint32_t prefix = 0;
 
 		if (ml_px_punct(px, 0, '(')) {
 			ml_px_skip_parens(px); /* an expression: a hidden virtual column */
 		} else if (ml_px_name(px, &name) && ml_px_punct(px, 0, '(')) {
-			prefix = true;
+			prefix = prefix_length(px);
 			ml_px_skip_parens(px);
 		}
 		if (ch->n_cols == cap) {
 			uint32_t bigger = cap == 0 ? 8 : cap * 2;
 			struct ml_text *cols = ml_arena_alloc(px->a, bigger * sizeof(*cols));
-			bool *prefixes = ml_arena_alloc(px->a, bigger * sizeof(*prefixes));
+			uint32_t *prefixes = ml_arena_alloc(px->a, bigger * sizeof(*prefixes));
 
 			if (cap > 0) {
 				memcpy(cols, ch->cols, cap * sizeof(*cols));
-				memcpy(prefixes, ch->prefix, cap * sizeof(*prefixes));
+				memcpy(prefixes, ch->prefixes, cap * sizeof(*prefixes));
 			}
 			ch->cols = cols;
-			ch->prefix = prefixes;
+			ch->prefixes = prefixes;
 			cap = bigger;
 		}
 		if (ch->n_cols < 1024) { /* far above the servers' 16 and 32 */
 			ch->cols[ch->n_cols] = name;
-			ch->prefix[ch->n_cols++] = prefix;
+			ch->prefixes[ch->n_cols++] = prefix;
 		}
 		ml_px_skip_item(px);
 		ml_px_take_punct(px, ',');

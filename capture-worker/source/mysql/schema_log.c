@@ -65,7 +65,7 @@ get_text(struct ml_rd *r, struct ml_arena *a)
 }
 
 enum { CF_ZEROFILL = 1, CF_VIRTUAL = 2, CF_AUTO = 4, CF_DEFAULT = 8, CF_JSON = 16, CF_ON_UPDATE = 32, CF_EXPR = 64 };
-enum { IF_PRIMARY = 1, IF_UNIQUE = 2, IF_NULLABLE = 4, IF_PREFIX = 8, IF_VIRTUAL = 16 };
+enum { IF_PRIMARY = 1, IF_UNIQUE = 2, IF_NULLABLE = 4, IF_PREFIX = 8, IF_VIRTUAL = 16, IF_LENGTHS = 32 };
 
 static void
 put_schema(struct ml_buf *b, const struct ml_schema *s)
@@ -109,11 +109,14 @@ put_schema(struct ml_buf *b, const struct ml_schema *s)
 		put_text(b, x->name);
 		put_u(b,
 			(x->primary ? IF_PRIMARY : 0) | (x->unique ? IF_UNIQUE : 0) | (x->nullable ? IF_NULLABLE : 0) |
-				(x->prefix ? IF_PREFIX : 0) | (x->virtual_column ? IF_VIRTUAL : 0),
+				(x->prefix ? IF_PREFIX : 0) | (x->virtual_column ? IF_VIRTUAL : 0) |
+				(x->prefix && x->prefixes != NULL ? IF_LENGTHS : 0),
 			1);
 		put_u(b, x->n_cols, 2);
 		for (int k = 0; k < x->n_cols; k++)
 			put_u(b, x->cols[k], 2);
+		for (int k = 0; x->prefix && x->prefixes != NULL && k < x->n_cols; k++)
+			put_u(b, x->prefixes[k], 4);
 	}
 }
 
@@ -195,6 +198,11 @@ get_schema(struct ml_rd *r)
 			if (x->cols[k] >= s->n_columns)
 				goto bad;
 		}
+		if ((bits & IF_LENGTHS) == 0)
+			continue;
+		x->prefixes = ml_arena_zalloc(a, (x->n_cols + 1u) * sizeof(*x->prefixes));
+		for (int k = 0; k < x->n_cols; k++)
+			x->prefixes[k] = (uint32_t)ml_rd_le(r, 4);
 	}
 	if (r->bad)
 		goto bad;

@@ -307,6 +307,8 @@ fill_index(struct ml_schema *s, struct ml_index *x, MYSQL_ROW row)
 	}
 	if (s->columns[col].virtual_generated)
 		x->virtual_column = true;
+	if (row[I_PREFIX] != NULL)
+		x->prefixes[x->n_cols] = (uint32_t)strtoul(row[I_PREFIX], NULL, 10);
 	x->cols[x->n_cols++] = (uint16_t)col;
 }
 
@@ -420,6 +422,7 @@ read_indexes(struct reading *r, struct ml_err *err)
 			x->primary = strcmp(row[I_INDEX], "PRIMARY") == 0;
 			/* At most as many parts as the table has columns. */
 			x->cols = ml_arena_alloc(&s->arena, (s->n_columns + 1u) * sizeof(*x->cols));
+			x->prefixes = ml_arena_zalloc(&s->arena, (s->n_columns + 1u) * sizeof(*x->prefixes));
 		}
 		if (x->n_cols < s->n_columns)
 			fill_index(s, x, row);

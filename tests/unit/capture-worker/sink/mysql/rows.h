@@ -22,7 +22,7 @@ rows_column(const struct ml_schema *s, const char *name, size_t len)
 /*
  * cols: "id:i name:v:general_ci total:d:g": i INT, v VARCHAR, b VARBINARY, d DECIMAL, e ENUM, f FLOAT, j JSON; behind it g for
  * a generated column (stored), V for a virtual one, N for NOT NULL, or the end of the collation.
- * keys: "P=b,a U=email": primary and unique indexes.
+ * keys: "P=b,a U=email(10)": primary and unique indexes; "(?)" for a prefix of unknown length.
  */
 static struct ml_schema *
 rows_table(const char *db, const char *table, int64_t id, const char *cols, const char *keys)
@@ -72,12 +72,19 @@ rows_table(const char *db, const char *table, int64_t id, const char *cols, cons
 		x->unique = true;
 		x->cols = ml_arena_zalloc(&s->arena, 8 * sizeof(*x->cols));
 		for (char *name = w + 2; *name != '\0';) {
-			size_t n = strcspn(name, ",");
-			uint16_t c = rows_column(s, name, n);
+			size_t n = strcspn(name, ","), plain = strcspn(name, ",(");
+			uint16_t c = rows_column(s, name, plain);
 
 			if (x->primary)
 				s->columns[c].flags &= (uint8_t)~ML_F_NULLABLE;
 			x->nullable = x->nullable || (s->columns[c].flags & ML_F_NULLABLE) != 0;
+			if (plain < n) {
+				if (x->prefixes == NULL && name[plain + 1] != '?')
+					x->prefixes = ml_arena_zalloc(&s->arena, 8 * sizeof(*x->prefixes));
+				if (x->prefixes != NULL)
+					x->prefixes[x->n_cols] = (uint32_t)atoi(name + plain + 1);
+				x->prefix = true;
+			}
 			x->cols[x->n_cols++] = c;
 			name += n + (name[n] == ',');
 		}

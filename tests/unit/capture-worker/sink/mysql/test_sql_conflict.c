@@ -122,6 +122,52 @@ equal_values_meet_whatever_their_spelling(void **state)
 	assert_int_equal(common(mail, "I 2|N", "I 3|N"), 0);
 }
 
+static void
+of_a_prefix_only_the_prefix_counts(void **state)
+{
+	static const struct {
+		const char *cols, *keys, *one, *two;
+		bool meet;
+	} rows[] = {
+		{ "id:i v:v:utf8mb4_bin", "P=id U=v(3)", "I 1|abcX", "I 2|abcY", true },
+		{ "id:i v:v:utf8mb4_bin", "P=id U=v(3)", "I 1|abX", "I 2|abY", false },
+		{ "id:i v:v:utf8mb4_bin", "P=id U=v(3)", "I 1|ab", "I 2|abc", false },
+		{ "id:i v:v:utf8mb4_bin", "P=id U=v(3)", "I 1|ab", "I 2|ab", true },
+		/* characters, not bytes */
+		{ "id:i v:v:utf8mb4_bin", "P=id U=v(3)", "I 1|éééX", "I 2|éééY", true },
+		{ "id:i v:v:utf8mb4_bin", "P=id U=v(3)", "I 1|ééX", "I 2|ééY", false },
+		{ "id:i v:v:utf8mb4_bin", "P=id U=v(2)", "I 1|😀中X", "I 2|😀中", true },
+		{ "id:i v:v:utf8mb4_bin", "P=id U=v(2)", "I 1|😀中X", "I 2|😀文X", false },
+		/* of bytes, bytes */
+		{ "id:i v:b", "P=id U=v(3)", "I 1|xc3a9c3a9", "I 2|xc3a9c3aa", true },
+		{ "id:i v:b", "P=id U=v(3)", "I 1|xc3a9c3a9", "I 2|xc3a9c4a9", false },
+		{ "id:i v:b", "P=id U=v(2)", "I 1|x6120", "I 2|x61", false },
+		/* cut first, then blanks at the end and case */
+		{ "id:i v:v:utf8mb4_bin", "P=id U=v(3)", "I 1|a  X", "I 2|a", true },
+		{ "id:i v:v:utf8mb4_bin", "P=id U=v(3)", "I 1|abcX", "I 2|ABCY", false },
+		{ "id:i v:v:utf8mb4_general_ci", "P=id U=v(3)", "I 1|abcX", "I 2|ÁBCY", true },
+		{ "id:i v:v:utf8mb4_general_ci", "P=id U=v(3)", "I 1|a  X", "I 2|A", true },
+		{ "id:i v:v:utf8mb4_general_ci", "P=id U=v(3)", "I 1|abX", "I 2|abY", false },
+		/* among whole columns */
+		{ "id:i v:v:utf8mb4_bin n:i", "P=id U=v(2),n", "I 1|abX|5", "I 2|abY|5", true },
+		{ "id:i v:v:utf8mb4_bin n:i", "P=id U=v(2),n", "I 1|abX|5", "I 2|abY|6", false },
+		{ "id:i v:v:utf8mb4_bin w:v:utf8mb4_bin", "P=id U=v,w(1)", "I 1|ab|xy", "I 2|ab|xz", true },
+		{ "id:i v:v:utf8mb4_bin w:v:utf8mb4_bin", "P=id U=v,w(1)", "I 1|ab|xy", "I 2|ac|xy", false },
+		/* all in the index, and nobody knows how much */
+		{ "id:i v:v:utf8mb4_bin", "P=id U=v(99)", "I 1|abcX", "I 2|abcY", false },
+		{ "id:i v:v:utf8mb4_bin", "P=id U=v(?)", "I 1|abc", "I 2|xyz", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ml_schema *s = rows_table("d", "p", 400, rows[i].cols, rows[i].keys);
+
+		if (common(s, rows[i].one, rows[i].two) != rows[i].meet)
+			fail_msg("%s: %s and %s", rows[i].keys, rows[i].one, rows[i].two);
+		ml_schema_unref(s);
+	}
+}
+
 #define ANY SQL_WORKER_ANY
 
 struct run {
@@ -285,6 +331,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys_are_values_ordinal_and_table),
 		cmocka_unit_test(equal_values_meet_whatever_their_spelling),
+		cmocka_unit_test(of_a_prefix_only_the_prefix_counts),
 		cmocka_unit_test(strangers_run_at_once_and_followers_where_their_past_is),
 		cmocka_unit_test(random_units_keep_the_order_of_their_keys),
 	};

@@ -52,9 +52,12 @@ describe(const struct ml_schema *s)
 
 		n += (size_t)snprintf(out + n, sizeof(out) - n, " %s%s%s%s(", x->name.s, x->unique ? "" : "-",
 			x->nullable ? "?" : "", x->prefix ? "/" : "");
-		for (int k = 0; k < x->n_cols; k++)
+		for (int k = 0; k < x->n_cols; k++) {
 			n += (size_t)snprintf(
 				out + n, sizeof(out) - n, "%s%s", k > 0 ? "," : "", s->columns[x->cols[k]].name.s);
+			if (x->prefix && x->prefixes[k] > 0)
+				n += (size_t)snprintf(out + n, sizeof(out) - n, "(%u)", x->prefixes[k]);
+		}
 		n += (size_t)snprintf(out + n, sizeof(out) - n, ")");
 	}
 	return out;
@@ -120,7 +123,7 @@ types_and_attributes_are_read(void **state)
 			"a int(11) #say 'hi' | b int(11) | c varchar(5) utf8mb4_general_ci;" },
 		{ "primary key (b, a), a int, b varchar(9), key k (a desc), unique (a), unique u (b(3)), fulltext f (b), constraint c "
 		  "foreign key (a) references x(y), check (a > 0), index (a)",
-			"a int(11)! | b varchar(9)! utf8mb4_general_ci; PRIMARY(b,a) k-(a) a(a) u/(b) f-(b) a_2-(a)" },
+			"a int(11)! | b varchar(9)! utf8mb4_general_ci; PRIMARY(b,a) k-(a) a(a) u/(b(3)) f-(b) a_2-(a)" },
 		{ "a int unique, b int primary key", "a int(11) | b int(11)!; PRIMARY(b) a?(a)" },
 	};
 
@@ -159,10 +162,10 @@ alterations_follow_each_other(void **state)
 			"a bigint(20)! | dd int(11)! | c text latin1_swedish_ci | E bigint(20) =5; PRIMARY(a) uu(a)" },
 		{ "CREATE UNIQUE INDEX i2 ON t (dd, c(4))",
 			"a bigint(20)! | dd int(11)! | c text latin1_swedish_ci | E bigint(20) =5; "
-			"PRIMARY(a) uu(a) i2?/(dd,c)" },
+			"PRIMARY(a) uu(a) i2?/(dd,c(4))" },
 		{ "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4",
 			"a bigint(20)! | dd int(11)! | c mediumtext utf8mb4_general_ci | "
-			"E bigint(20) =5; PRIMARY(a) uu(a) i2?/(dd,c)" },
+			"E bigint(20) =5; PRIMARY(a) uu(a) i2?/(dd,c(4))" },
 		{ "ALTER TABLE t DROP PRIMARY KEY, DROP CONSTRAINT i2, ADD PRIMARY KEY (dd, E)",
 			"a bigint(20)! | dd int(11)! | c mediumtext utf8mb4_general_ci | E bigint(20)! =5; PRIMARY(dd,E) uu(a)" },
 		{ "ALTER TABLE t DEFAULT CHARSET gbk, ADD (f varchar(3), g int, key kg (g))",

@@ -308,7 +308,7 @@ a_restart_gives_the_same_ids_again(void **state)
 	open_store(&f, 0);
 	run(&f, 10,
 		"CREATE TABLE a (x int primary key, e enum('p','q') default 'q' comment 'c', "
-		"t timestamp default now() on update now(), y varchar(9) default (uuid()), unique u (e))");
+		"t timestamp default now() on update now(), y varchar(9) default (uuid()), unique u (e, y(3)))");
 	run(&f, 20, "CREATE TABLE b (x int primary key)");
 	run(&f, 30, "TRUNCATE a");
 	run(&f, 40, "ALTER TABLE b ADD y int");
@@ -330,6 +330,9 @@ a_restart_gives_the_same_ids_again(void **state)
 		assert_int_equal(get(&f, "a")->columns[i].default_expr, i == 3);
 	}
 	assert_int_equal(get(&f, "a")->n_indexes, 2);
+	assert_true(get(&f, "a")->indexes[1].prefix);
+	assert_int_equal(get(&f, "a")->indexes[1].prefixes[0], 0);
+	assert_int_equal(get(&f, "a")->indexes[1].prefixes[1], 3);
 	assert_int_equal(get(&f, "b")->n_columns, 1);
 	assert_null(get(&f, "c"));
 	run(&f, 30, "TRUNCATE a");
