@@ -350,7 +350,7 @@ class Ddl(Pair):
         self.target.run("DROP TABLE refused.like_x")
         self.source.run("ALTER TABLE refused.like_x ADD COLUMN y INT", "CREATE TABLE refused.later (id INT PRIMARY KEY)",
                         "INSERT INTO refused.later VALUES (1)")
-        seen = self.server._wait("refused", lambda d: d.get("error") and "ErrExecDDLFailed" in d["error"]["code"], 60,
+        seen = self.server.wait_for("refused", lambda d: d.get("error") and "ErrExecDDLFailed" in d["error"]["code"], 60,
                                  "the refusal is told")
         text = seen["error"]["message"]
         self.assertIn("ALTER TABLE refused.like_x ADD COLUMN y INT", text)

@@ -155,7 +155,7 @@ class Trouble(Case):
         self.start("missing")
         self.target.run("DROP TABLE missing.t")
         self.source.run("INSERT INTO missing.t VALUES (1, 1, 1)")
-        seen = self.server._wait("missing", lambda d: d.get("error"), 60, "the error is told")
+        seen = self.server.wait_for("missing", lambda d: d.get("error"), 60, "the error is told")
         self.assertEqual(seen["error"]["code"], "CDC:ErrMySQLTxnError")
         self.assertIn("INSERT INTO `missing`.`t` (`id`,`u`,`v`) VALUES (?,?,?)", seen["error"]["message"])
         self.assertIn("1146", seen["error"]["message"])

@@ -2,6 +2,7 @@
 """Copies between MariaDB and MySQL 8.0 in every pairing: all types that both know, DDL, a worker killed; equal by `millrace verify`."""
 import subprocess
 
+from lib import equal
 from lib.case import Case, main
 from lib.mariadb import MariaDB
 from lib.mysql import MySQL
@@ -58,7 +59,7 @@ class Pairs(Case):
 
     def check(self, source, target):
         up, down, server, name = self.sources[source], self.targets[target], self.servers[source], f"{source}2{target}"
-        server.create(name, f"mysql://copy:se%3Acret@127.0.0.1:{down.port}/?worker-count=4", filter_rules=[f"{name}.*"])
+        server.create(name, f"mysql://copy:se%3Acret@127.0.0.1:{down.port}/?worker-count=4", filter_rules=[f"{name}.*", f"{name}_d.*"])
         up.run(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
         with up.connect(database=name) as c:
             c.run("SET NAMES utf8mb4", "SET sql_mode = ''", *TABLES, *CHANGES)
@@ -79,7 +80,67 @@ class Pairs(Case):
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertEqual(done.stdout.count('"repaired":1'), 2, done.stdout)
         self.assertEqual(verify().returncode, 0)
+        self.check_defaults(source, up, down, server, name)
         server.remove(name)
+
+    def check_defaults(self, source, up, down, server, name):
+        """What a definition leaves open is the session's: collations of databases and of utf8mb4, TIMESTAMPs without attributes."""
+        db = name + "_d"
+        with up.connect() as c:
+            c.run("SET collation_server = utf8mb4_bin", f"CREATE DATABASE {db}", f"USE {db}",
+                  "CREATE TABLE bin (id INT PRIMARY KEY, s VARCHAR(9))", "CREATE TABLE own (id INT PRIMARY KEY, s VARCHAR(9)) CHARSET=utf8mb4",
+                  f"ALTER DATABASE {db} CHARACTER SET latin1", "CREATE TABLE latin (id INT PRIMARY KEY, s VARCHAR(9))",
+                  f"ALTER DATABASE {db} CHARACTER SET utf8mb4", "CREATE TABLE again (id INT PRIMARY KEY, s VARCHAR(9))",
+                  "CREATE TABLE times (id INT PRIMARY KEY, ts TIMESTAMP)")
+            if source == "mysql":
+                c.run("SET default_collation_for_utf8mb4 = utf8mb4_general_ci", "SET explicit_defaults_for_timestamp = OFF",
+                      "CREATE TABLE general (id INT PRIMARY KEY, s VARCHAR(9), ts TIMESTAMP) CHARSET=utf8mb4")
+        server.wait_caught_up(name)
+        equal.assert_equal(self, up, down, db)
+
+    def check_refused(self, source, target, statements):
+        """
+        Each of the statements is one that the target does not know: the changefeed says which, and goes on when a person has done
+        the same downstream in other words (what stands beside it, if that is needed) and has it skipped.
+        """
+        up, down, server, name, skipped = self.sources[source], self.targets[target], self.servers[source], f"no{source}2{target}", []
+        uri = f"mysql://copy:se%3Acret@127.0.0.1:{down.port}/"
+        server.create(name, uri, filter_rules=[f"{name}.*"])
+        up.run(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+               f"CREATE TABLE {name}.t (id INT PRIMARY KEY, n INT, KEY k (n))", f"CREATE TABLE {name}.u (id INT PRIMARY KEY)")
+        server.wait_caught_up(name)
+        for i, (statement, instead) in enumerate(statements):
+            with up.connect(database=name) as c:
+                c.run(statement, f"INSERT INTO t (id, n) VALUES ({i}, {i})", f"REPLACE INTO u (id) VALUES ({i})")
+            seen = server.wait_for(name, lambda d: d.get("error") and statement in d["error"]["message"], 30, statement)
+            self.assertEqual((seen["error"]["code"], seen["state"]), ("CDC:ErrExecDDLFailed", "error"))
+            self.assertEqual(down.query(f"SELECT COUNT(*) FROM {name}.t WHERE id = {i}"), [("0",)])
+            skipped.append(int(seen["error"]["message"].partition("startTs: ")[2].partition(":")[0]))
+            with down.connect(database=name) as c:
+                c.run(*instead)
+            server.pause(name)
+            server.update(name, filter_rules=[f"{name}.*"], ignore_txn_start_ts=skipped)
+            server.resume(name)
+            server.wait_caught_up(name)
+        for text in (f"SELECT id, n FROM {name}.t ORDER BY 1", f"SELECT id FROM {name}.u ORDER BY 1"):
+            self.assertEqual(up.query(text), down.query(text))
+        server.remove(name)
+
+    def test_what_mysql_does_not_know(self):
+        self.check_refused("mariadb", "mysql", [
+            ("ALTER TABLE t ADD COLUMN IF NOT EXISTS n INT", []),
+            ("CREATE OR REPLACE TABLE u (id INT PRIMARY KEY, s VARCHAR(9))",
+             ["DROP TABLE u", "CREATE TABLE u (id INT PRIMARY KEY, s VARCHAR(9))"]),
+            ("ALTER TABLE t ADD COLUMN adr INET6", ["ALTER TABLE t ADD COLUMN adr VARCHAR(39)"]),
+            ("ALTER TABLE t ADD COLUMN w VARCHAR(9) COLLATE utf8mb4_nopad_bin", ["ALTER TABLE t ADD COLUMN w VARCHAR(9) COLLATE utf8mb4_bin"]),
+            ("CREATE TABLE eng (id INT PRIMARY KEY) ENGINE=Aria", ["CREATE TABLE eng (id INT PRIMARY KEY)"])])
+
+    def test_what_mariadb_does_not_know(self):
+        self.check_refused("mysql", "mariadb", [
+            ("ALTER TABLE t ALTER INDEX k INVISIBLE", ["ALTER TABLE t ALTER INDEX k IGNORED"]),
+            ("ALTER TABLE t ADD INDEX f ((n + 1))", []),
+            ("ALTER TABLE t ADD COLUMN w VARCHAR(9) COLLATE utf8mb4_0900_as_cs", ["ALTER TABLE t ADD COLUMN w VARCHAR(9) COLLATE utf8mb4_bin"]),
+            ("ALTER TABLE t ADD COLUMN p POINT SRID 4326", ["ALTER TABLE t ADD COLUMN p POINT"])])
 
     def test_mariadb_to_mysql(self):
         self.check("mariadb", "mysql")

@@ -190,7 +190,7 @@ class Trouble(Buckets):
         # A long one is told.
         self.s3.stop()
         self.db.run("INSERT INTO down.t VALUES (3, 'x')")
-        seen = self.server._wait("down", lambda d: d["error"], 90, "the outage is told")
+        seen = self.server.wait_for("down", lambda d: d["error"], 90, "the outage is told")
         self.assertEqual(seen["error"]["code"], "CDC:ErrStorageSinkSendFailed")
         self.assertNotEqual(seen["state"], "failed")
         self.db.run("INSERT INTO down.t VALUES (4, 'x')")
@@ -429,7 +429,7 @@ class Fake(Case):
         self.feed("parts")
         self.fake.before = refuse
         self.large("parts")
-        seen = self.server._wait("parts", lambda d: d["error"], 60, "the refusal is told")
+        seen = self.server.wait_for("parts", lambda d: d["error"], 60, "the refusal is told")
         self.assertIn("AccessDenied: not now, xxxx", seen["error"]["message"])
         self.finish("parts")
         self.assertEqual(self.ids("parts"), list(range(1, 2501)))

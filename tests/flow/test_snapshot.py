@@ -64,7 +64,7 @@ class Snapshot(Case):
 
     def copied(self, name, server=None, timeout=120):
         """Waits until all tables are copied; the detail's object."""
-        last = (server or self.server)._wait(name, lambda d: d.get("snapshot", {}).get("state") == "finished", timeout,
+        last = (server or self.server).wait_for(name, lambda d: d.get("snapshot", {}).get("state") == "finished", timeout,
                                             f"the copy of {name} is finished")
         return last["snapshot"]
 
@@ -259,7 +259,7 @@ class MySQLUpstream(Case):
             root = parts.temp_dir("copy")
             server.create("my", f"file://{root}?protocol=canal-json&enable-tidb-extension=true&flush-interval=2s",
                           filter_rules=["my.*"], snapshot="incremental", replica_config={"snapshot-chunk-rows": 500})
-            server._wait("my", lambda d: d.get("snapshot", {}).get("state") == "finished", 60, "the table is copied")
+            server.wait_for("my", lambda d: d.get("snapshot", {}).get("state") == "finished", 60, "the table is copied")
         finally:
             stop.set()
             writer.join()

@@ -7,6 +7,7 @@
 
 #include "capture-worker/event/ddl_token.h"
 #include "capture-worker/event/mark.h"
+#include "capture-worker/sink/mysql/ddl_session.h"
 #include "capture-worker/sink/mysql/literal.h"
 #include "common/run/log.h"
 #include "common/text/json.h"

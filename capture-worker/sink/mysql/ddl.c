@@ -14,6 +14,7 @@
 
 #include "capture-worker/event/mark.h"
 #include "capture-worker/sink/mysql/ddl_doubt.h"
+#include "capture-worker/sink/mysql/ddl_session.h"
 #include "capture-worker/sink/mysql/literal.h"
 #include "capture-worker/sink/mysql/worker.h"
 #include "common/run/log.h"
@@ -33,8 +34,6 @@
 
 /* TiDB's action codes (protocols.md 2.9). */
 enum {
-	ACTION_CREATE_SCHEMA = 1,
-	ACTION_DROP_SCHEMA = 2,
 	ACTION_ADD_COLUMN = 5,
 	ACTION_DROP_COLUMN = 6,
 	ACTION_ADD_INDEX = 7,
@@ -133,17 +132,6 @@ sql_ddl_may_retry(int lib, const char *text)
 
 /* ---- the statement ---- */
 
-static bool
-contains(struct ml_text s, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (uint32_t i = 0; i + n <= s.len; i++)
-		if (strncasecmp(s.s + i, word, n) == 0)
-			return true;
-	return false;
-}
-
 void
 sql_ddl_text(struct ml_buf *out, const struct ml_ddl *ddl, const struct sql_target *t)
 {
@@ -151,39 +139,6 @@ sql_ddl_text(struct ml_buf *out, const struct ml_ddl *ddl, const struct sql_targ
 	if (t->mark_table)
 		ml_buf_puts(out, ML_MARK_COMMENT " ");
 	ml_buf_put(out, ddl->query.s, ddl->query.len);
-	/* Without a charset the source's default was meant, which the target's need not be. */
-	if (ddl->action == ACTION_CREATE_SCHEMA && ddl->charset.len > 0 && t->server != SQL_TIDB &&
-		!contains(ddl->query, "CHARSET") && !contains(ddl->query, "CHARACTER") &&
-		!contains(ddl->query, "COLLATE")) {
-		ml_buf_puts(out, " CHARACTER SET ");
-		ml_buf_put(out, ddl->charset.s, ddl->charset.len);
-	}
-}
-
-void
-sql_ddl_mode(struct ml_buf *b, uint64_t mode, enum sql_server server)
-{
-	static const struct {
-		uint64_t bit;
-		const char *name;
-		bool mariadb_only;
-	} modes[] = {
-		{ 1, "REAL_AS_FLOAT", false },
-		{ 2, "PIPES_AS_CONCAT", false },
-		{ 4, "ANSI_QUOTES", false },
-		{ 8, "IGNORE_SPACE", false },
-		{ 0x200, "ORACLE", true },
-		{ 0x8000, "NO_FIELD_OPTIONS", true },
-		{ 0x100000, "NO_BACKSLASH_ESCAPES", false },
-		{ 0x20000000, "HIGH_NOT_PRECEDENCE", false },
-	};
-	const char *comma = ",";
-
-	ml_buf_puts(b, "SET sql_mode = 'NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES");
-	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
-		if ((mode & modes[i].bit) != 0 && (!modes[i].mariadb_only || server == SQL_MARIADB))
-			ml_buf_printf(b, "%s%s", comma, modes[i].name);
-	ml_buf_puts(b, "'");
 }
 
 /* ---- running it ---- */
@@ -207,27 +162,6 @@ has_limit(int action)
 	default:
 		return true;
 	}
-}
-
-static int
-run(struct sql_conn *c, const char *text, struct ml_err *err)
-{
-	return sql_conn_run(c, text, strlen(text), NULL, err);
-}
-
-void
-sql_ddl_lenient(struct sql_conn *c)
-{
-	static const char *const settings[] = {
-		"SET innodb_strict_mode = OFF",
-		"SET system_versioning_alter_history = 'KEEP'",
-		"SET sql_require_primary_key = OFF",
-		"SET lock_wait_timeout = 31536000",
-	};
-	struct ml_err ignored;
-
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
-		(void)run(c, settings[i], &ignored);
 }
 
 static void
@@ -271,31 +205,6 @@ run_slow(struct sql_ddl *d, struct sql_conn *c, const struct ml_buf *text, uint6
 	return sql_conn_rest(c, err);
 }
 
-/* USE of the database in which names without one are meant. */
-static int
-use_db(struct sql_conn *c, const struct ml_ddl *ddl, struct ml_err *err)
-{
-	struct ml_text dbs[2] = { ddl->default_db, ddl->db };
-	int rc = 0;
-
-	if (ddl->action == ACTION_CREATE_SCHEMA || ddl->action == ACTION_DROP_SCHEMA)
-		return 0;
-	for (int i = 0; i < 2; i++) {
-		struct ml_buf b = { 0 };
-
-		if (dbs[i].len == 0)
-			continue;
-		ml_buf_puts(&b, "USE ");
-		sql_name(&b, dbs[i].s, dbs[i].len);
-		rc = sql_conn_run(c, b.data, b.len, NULL, err);
-		ml_buf_fini(&b);
-		/* The event's database need not be replicated: then the statement names its own. */
-		if (rc == 0 || err->lib != ER_BAD_DB_ERROR)
-			return rc;
-	}
-	return rc;
-}
-
 static bool
 table_exists(struct sql_conn *c, struct ml_text db, struct ml_text table, struct ml_err *err)
 {
@@ -324,34 +233,12 @@ rename_is_done(struct sql_conn *c, const struct ml_ddl *ddl)
 	       table_exists(c, ddl->db, ddl->table, &e) && e.code == ML_OK;
 }
 
-/* What the session must be for the statement to mean what it meant upstream. */
-static int
-prepare(struct sql_ddl *d, struct sql_conn *c, const struct ml_ddl *ddl, struct ml_err *err)
-{
-	struct ml_buf mode = { 0 };
-	uint64_t us = ddl->time_us > 0 ? ddl->time_us : ml_ts_ms(ddl->commit_ts) * 1000;
-	char stamp[64];
-	int rc;
-
-	sql_ddl_lenient(c);
-	sql_ddl_mode(&mode, ddl->sql_mode, d->target->server);
-	/* What CURRENT_TIMESTAMP of a new column was upstream, the old rows get here too. */
-	snprintf(stamp, sizeof(stamp), "SET TIMESTAMP = %llu.%06u", (unsigned long long)(us / 1000000),
-		(unsigned)(us % 1000000));
-	rc = use_db(c, ddl, err) != 0 || run(c, mode.data, err) != 0 || run(c, stamp, err) != 0 ||
-			     (d->target->write_source && run(c, "SET SESSION tidb_cdc_write_source = 1", err) != 0)
-		     ? -1
-		     : 0;
-	ml_buf_fini(&mode);
-	return rc;
-}
-
 static int
 execute(struct sql_ddl *d, struct sql_conn *c, const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err)
 {
 	uint64_t limit = has_limit(ddl->action) ? (uint64_t)d->target->params->write_timeout_ms + GRACE_MS : 0;
 
-	if (prepare(d, c, ddl, err) != 0)
+	if (sql_ddl_session(c, ddl, err) != 0)
 		return -1;
 	if (run_slow(d, c, text, limit, err) == 0)
 		return 0;

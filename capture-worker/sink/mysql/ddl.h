@@ -43,10 +43,6 @@ void sql_ddl_stop(struct sql_ddl *d);
 
 /* The statement as it is sent: ddl's text, or a text of ours where that would mean something else downstream. */
 void sql_ddl_text(struct ml_buf *out, const struct ml_ddl *ddl, const struct sql_target *t);
-/* Settings without which a statement that the source took may be refused; a server that lacks one does not need it. */
-void sql_ddl_lenient(struct sql_conn *c);
-/* Appends SET sql_mode: the bits of mode that change how a statement reads; the rest is ours, which refuses nothing. */
-void sql_ddl_mode(struct ml_buf *b, uint64_t mode, enum sql_server server);
 /* True for an error that says that nothing is left to do (sinks.md 3.11). */
 bool sql_ddl_is_done(int lib);
 /* True for an error that another try may not meet. */

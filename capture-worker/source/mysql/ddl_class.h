@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "capture-worker/event/ddl.h"
 #include "capture-worker/event/schema.h"
 #include "common/base/arena.h"
 
@@ -135,7 +136,11 @@ struct ml_ddl_stmt {
 	struct ml_text dml_db, dml_table; /* target of DML, as far as found */
 	struct ml_text default_db;        /* of the event */
 	uint64_t sql_mode;
-	uint64_t time_us; /* what NOW() was; set by the reader of the log */
+	/* Set by the reader of the log: what NOW() was, and the session's defaults as ml_ddl has them. */
+	uint64_t time_us;
+	uint16_t server_collation, collations[ML_DDL_COLLATIONS];
+	uint8_t n_collations;
+	bool implicit_timestamps;
 	struct ml_ddl_item *items;
 	uint32_t n_items;
 	char shape[32]; /* first words, upper case, for "log once per shape" */

@@ -234,6 +234,9 @@ ml_ev_maria_gtid_list(struct ml_gtid_list *l, const struct ml_ev *e)
 	return 0;
 }
 
+/* Names of databases that MySQL puts into one event at most. */
+#define MAX_UPDATED_DBS 16
+
 /* Status variables up to the first unknown code: lengths of later ones cannot be known.  -1 only for an overrun. */
 static int
 status_vars(struct ml_ev_query *q, struct ml_rd r)
@@ -245,9 +248,7 @@ status_vars(struct ml_ev_query *q, struct ml_rd r)
 		[7] = 2,
 		[9] = 8,
 		[10] = 4,
-		[16] = 1,
 		[17] = 8,
-		[18] = 2,
 		[19] = 1,
 		[20] = 1,
 		[129] = 8,
@@ -287,13 +288,29 @@ status_vars(struct ml_ev_query *q, struct ml_rd r)
 		case 12: {
 			uint64_t n = ml_rd_le(&r, 1);
 
-			for (; n > 0 && n < 255 && !r.bad; n--) {
+			/* 254 says "too many to name", as it does for tables with foreign keys; 255 none. */
+			for (; n > 0 && n <= MAX_UPDATED_DBS && !r.bad; n--) {
 				const uint8_t *nul = memchr(r.p, '\0', ml_rd_left(&r));
 
 				(void)ml_rd_bytes(&r, nul != NULL ? (size_t)(nul - r.p) + 1 : ml_rd_left(&r) + 1);
 			}
 			break;
 		}
+		case 16:
+			q->implicit_timestamps = ml_rd_le(&r, 1) == 0 && !r.bad;
+			break;
+		case 18:
+			q->collations[0] = (uint16_t)ml_rd_le(&r, 2);
+			q->n_collations = q->collations[0] != 0;
+			break;
+		case 131: /* MariaDB 11: pairs of a character set, by its first collation, and what it means */
+			for (uint64_t n = ml_rd_le(&r, 1); n > 0 && !r.bad; n--) {
+				uint16_t to = (uint16_t)(ml_rd_le(&r, 4) >> 16);
+
+				if (q->n_collations < ML_DDL_COLLATIONS && !r.bad)
+					q->collations[q->n_collations++] = to;
+			}
+			break;
 		case 13:
 		case 128:
 			q->micros = (uint32_t)ml_rd_le(&r, 3);

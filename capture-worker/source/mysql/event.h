@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "capture-worker/event/ddl.h"
 #include "capture-worker/event/schema.h"
 #include "capture-worker/source/mysql/gtid.h"
 #include "capture-worker/source/mysql/gtid_set.h"
@@ -138,8 +139,12 @@ struct ml_ev_query {
 	uint16_t client_charset; /* collation ids; 0: not told */
 	uint16_t connection_collation, server_collation;
 	uint16_t db_collation; /* 0: not told */
-	uint32_t micros;       /* part of the second; 0 if not told */
-	uint8_t alter_flags;   /* MariaDB's two-phase ALTER, ML_GTIDX_... */
+	/* What character sets without a collation mean; 0: not told.  MySQL: of utf8mb4; MariaDB: character_set_collations, but for its rest. */
+	uint16_t collations[ML_DDL_COLLATIONS];
+	uint8_t n_collations;
+	bool implicit_timestamps; /* MySQL's explicit_defaults_for_timestamp is off */
+	uint32_t micros;          /* part of the second; 0 if not told */
+	uint8_t alter_flags;      /* MariaDB's two-phase ALTER, ML_GTIDX_... */
 };
 /* QUERY and QUERY_COMPRESSED; scratch holds the text of the latter until its next use. */
 int ml_ev_query(struct ml_ev_query *q, const struct ml_ev *e, struct ml_buf *scratch);

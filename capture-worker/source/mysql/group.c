@@ -313,6 +313,34 @@ cut_start_transaction(struct ml_text *sql)
 	sql->len = len;
 }
 
+/* MariaDB before 11.2 has one collation for each character set, and so have sessions of later ones that tell none. */
+static bool
+has_fixed_collations(const struct ml_reader *r, const struct ml_ddl_stmt *stmt)
+{
+	unsigned major = 0, minor = 0;
+
+	if (r->flavor != ML_MARIADB || sscanf(r->server_version, "%u.%u", &major, &minor) != 2)
+		return false;
+	if (major * 100 + minor < 1102)
+		return true;
+	/* They never tell them for databases. */
+	for (uint32_t i = 0; i < stmt->n_items; i++)
+		if (stmt->items[i].op == ML_DDL_CREATE_DB || stmt->items[i].op == ML_DDL_ALTER_DB)
+			return false;
+	return true;
+}
+
+static void
+put_defaults(const struct ml_reader *r, const struct ml_ev_query *q, struct ml_ddl_stmt *stmt)
+{
+	stmt->server_collation = q->server_collation;
+	stmt->implicit_timestamps = q->implicit_timestamps;
+	memcpy(stmt->collations, q->collations, sizeof(stmt->collations));
+	stmt->n_collations = q->n_collations;
+	if (stmt->n_collations == 0 && has_fixed_collations(r, stmt))
+		stmt->collations[stmt->n_collations++] = ML_COLLATION_UTF8MB4_GENERAL_CI;
+}
+
 static int
 on_query(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 {
@@ -349,6 +377,7 @@ on_query(struct ml_reader *r, const struct ml_ev *e, struct ml_err *err)
 	env.default_db_len = q.db.len;
 	ml_ddl_classify(&env, q.sql.s, q.sql.len, &r->arena, &stmt);
 	stmt.time_us = (uint64_t)e->timestamp * 1000000 + q.micros;
+	put_defaults(r, &q, &stmt);
 	if (stmt.class == ML_DDL_TXN && stmt.txn == ML_TXN_COMMIT)
 		return close_group(r, e, ML_GROUP_COMMIT, err);
 	if (stmt.class == ML_DDL_TXN && stmt.txn == ML_TXN_ROLLBACK)

@@ -37,6 +37,9 @@ send(struct apply *a, const struct ml_ddl_item *it, struct ml_schema *before, st
 		.default_db = a->stmt->default_db,
 		.sql_mode = a->stmt->sql_mode,
 		.time_us = a->stmt->time_us,
+		.server_collation = a->stmt->server_collation,
+		.n_collations = a->stmt->n_collations,
+		.implicit_timestamps = a->stmt->implicit_timestamps,
 		.db = it->db,
 		.table = it->table,
 		.pre_db = it->pre_db,
@@ -47,6 +50,7 @@ send(struct apply *a, const struct ml_ddl_item *it, struct ml_schema *before, st
 		.collation = it->collation,
 	};
 
+	memcpy(d.collations, a->stmt->collations, sizeof(d.collations));
 	if (it->op == ML_DDL_CREATE_TABLE)
 		d.pre_db = d.pre_table = none; /* LIKE's source is not what the table was called before */
 	if (d.action == 0 && a->st->env.every_ddl && it->op == ML_DDL_ALTER_TABLE)

@@ -150,7 +150,7 @@ class Millrace:
             raise AssertionError(f"changefeed {changefeed}: {reply.status} {reply.text()}")
         return reply.json()
 
-    def _wait(self, changefeed, test, timeout, what):
+    def wait_for(self, changefeed, test, timeout, what):
         last = {}
 
         def seen():
@@ -166,10 +166,10 @@ class Millrace:
         return last
 
     def wait_state(self, changefeed, state, timeout=30):
-        return self._wait(changefeed, lambda d: d["state"] == state, timeout, f"{changefeed} is {state}")
+        return self.wait_for(changefeed, lambda d: d["state"] == state, timeout, f"{changefeed} is {state}")
 
     def wait_checkpoint(self, changefeed, ts, timeout=60):
-        return self._wait(changefeed, lambda d: d["checkpoint_tso"] >= ts, timeout,
+        return self.wait_for(changefeed, lambda d: d["checkpoint_tso"] >= ts, timeout,
                           f"checkpoint of {changefeed} reaches {ts}")
 
     def wait_caught_up(self, changefeed, timeout=60):

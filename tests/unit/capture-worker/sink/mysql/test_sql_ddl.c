@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "capture-worker/sink/mysql/ddl.h"
+#include "capture-worker/sink/mysql/ddl_session.h"
 #include "capture-worker/sink/mysql/join.h"
 #include "capture-worker/sink/mysql/worker.h"
 #include "tests/unit/capture-worker/sink/mysql/rows.h"
@@ -65,35 +66,51 @@ errors_are_done_retried_or_final(void **state)
 }
 
 static void
-a_new_database_gets_the_sources_charset(void **state)
+the_session_has_the_sources_collations(void **state)
 {
+#define MARIADB_SET                                                                                                    \
+	"SET character_set_collations = (SELECT IFNULL(GROUP_CONCAT(CONCAT(character_set_name, '=', "                  \
+	"full_collation_name)), '') FROM information_schema.collation_character_set_applicability WHERE id IN ("
 	static const struct {
 		struct ml_ddl ddl;
 		enum sql_server server;
-		bool mark;
 		const char *want;
 	} rows[] = {
-		{ { .action = 1, .query = T("CREATE DATABASE d"), .charset = T("latin1") }, SQL_MARIADB, false,
-			"CREATE DATABASE d CHARACTER SET latin1" },
-		{ { .action = 1, .query = T("CREATE DATABASE d"), .charset = T("latin1") }, SQL_TIDB, false,
-			"CREATE DATABASE d" },
-		{ { .action = 1, .query = T("create database d charset utf8mb4"), .charset = T("utf8mb4") }, SQL_MYSQL,
-			false, "create database d charset utf8mb4" },
-		{ { .action = 1, .query = T("create database d collate latin1_bin"), .charset = T("latin1") },
-			SQL_MYSQL, false, "create database d collate latin1_bin" },
-		{ { .action = 1, .query = T("CREATE DATABASE d") }, SQL_MARIADB, false, "CREATE DATABASE d" },
-		{ { .action = 3, .query = T("CREATE TABLE t (id INT)"), .charset = T("latin1") }, SQL_MARIADB, true,
-			"/* millrace */ CREATE TABLE t (id INT)" },
+		{ { .n_collations = 2, .collations = { 2048, 2304 } }, SQL_MARIADB, MARIADB_SET "2048, 2304))" },
+		{ { .n_collations = 1, .collations = { 45 } }, SQL_MARIADB, MARIADB_SET "45))" },
+		{ { .n_collations = 2, .collations = { 33, 45 } }, SQL_MYSQL,
+			"SET default_collation_for_utf8mb4 = 45" },
+		{ { .n_collations = 1, .collations = { 255 } }, SQL_MYSQL, "SET default_collation_for_utf8mb4 = 255" },
+		/* One that MySQL does not know, and a source that does not tell. */
+		{ { .n_collations = 1, .collations = { 2304 } }, SQL_MYSQL, "" },
+		{ { .n_collations = 0 }, SQL_MYSQL, "" },
+		{ { .n_collations = 0 }, SQL_MARIADB, "" },
 	};
 	struct ml_buf b = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct sql_target t = { .server = rows[i].server, .mark_table = rows[i].mark };
-
-		sql_ddl_text(&b, &rows[i].ddl, &t);
+		ml_buf_clear(&b);
+		ml_buf_puts(&b, "");
+		assert_int_equal(sql_ddl_collations(&b, &rows[i].ddl, rows[i].server), rows[i].want[0] != '\0');
 		assert_string_equal(b.data, rows[i].want);
 	}
+	ml_buf_fini(&b);
+}
+
+static void
+a_mark_stands_in_front(void **state)
+{
+	static const struct ml_ddl ddl = { .action = 3, .query = T("CREATE TABLE t (id INT)") };
+	struct sql_target t = { .server = SQL_MARIADB };
+	struct ml_buf b = { 0 };
+
+	(void)state;
+	sql_ddl_text(&b, &ddl, &t);
+	assert_string_equal(b.data, "CREATE TABLE t (id INT)");
+	t.mark_table = true;
+	sql_ddl_text(&b, &ddl, &t);
+	assert_string_equal(b.data, "/* millrace */ CREATE TABLE t (id INT)");
 	ml_buf_fini(&b);
 }
 
@@ -188,7 +205,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(errors_are_done_retried_or_final),
-		cmocka_unit_test(a_new_database_gets_the_sources_charset),
+		cmocka_unit_test(the_session_has_the_sources_collations),
+		cmocka_unit_test(a_mark_stands_in_front),
 		cmocka_unit_test(what_was_finished_is_known_by_its_place_in_the_commit),
 		cmocka_unit_test(delays_grow_within_bounds),
 		cmocka_unit_test(pieces_of_a_transaction_become_one_unit),

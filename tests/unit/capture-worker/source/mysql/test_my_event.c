@@ -224,8 +224,8 @@ static void
 stops_at_unknown_status_variables(void **state)
 {
 	uint8_t buf[64];
-	/* 131 is of unknown length: what stands behind it is not looked at. */
-	struct ml_ev e = body(ML_EV_QUERY, buf, "00000000 00000000 00 0000 0300 83 ff ff 00 424547494e");
+	/* 132 is of unknown length: what stands behind it is not looked at. */
+	struct ml_ev e = body(ML_EV_QUERY, buf, "00000000 00000000 00 0000 0300 84 ff ff 00 424547494e");
 	struct ml_ev_query q;
 	struct ml_buf scratch = { 0 };
 
@@ -233,6 +233,61 @@ stops_at_unknown_status_variables(void **state)
 	assert_int_equal(ml_ev_query(&q, &e, &scratch), 0);
 	assert_int_equal(q.sql.len, 5);
 	e = body(ML_EV_QUERY, buf, "00000000 00000000 00 0000 0200 01 ff 00 424547494e");
+	assert_int_equal(ml_ev_query(&q, &e, &scratch), -1);
+	ml_buf_fini(&scratch);
+}
+
+/* MySQL names the databases that a transaction changes, or says that they are too many: always, where foreign keys are. */
+static void
+reads_names_of_changed_databases(void **state)
+{
+	static const char *const events[] = {
+		"00000000 00000000 00 0000 0800 0c 02 6100 6200 12 ff 00 424547494e", /* cut: 0x12 has two bytes */
+		"00000000 00000000 00 0000 0900 0c 02 6100 6200 12 ff00 00 424547494e",
+		"00000000 00000000 00 0000 0500 0c fe 12 ff00 00 424547494e",
+		"00000000 00000000 00 0000 0500 0c ff 12 ff00 00 424547494e",
+	};
+	struct ml_ev_query q;
+	struct ml_buf scratch = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		uint8_t buf[64];
+		struct ml_ev e = body(ML_EV_QUERY, buf, events[i]);
+
+		assert_int_equal(ml_ev_query(&q, &e, &scratch), i == 0 ? -1 : 0);
+		if (i > 0) {
+			assert_int_equal(q.collations[0], 255);
+			assert_int_equal(q.sql.len, 5);
+		}
+	}
+	ml_buf_fini(&scratch);
+}
+
+/* What character sets mean without a collation: MariaDB's pairs (with charsets behind them), MySQL's one of utf8mb4. */
+static void
+reads_default_collations(void **state)
+{
+	uint8_t buf[128];
+	struct ml_ev e = body(ML_EV_QUERY, buf,
+		"00000000 00000000 00 0000 1100 83 02 2100 0008 2d00 0009 04 2d00 2d00 0009 00 424547494e");
+	struct ml_ev_query q;
+	struct ml_buf scratch = { 0 };
+
+	(void)state;
+	assert_int_equal(ml_ev_query(&q, &e, &scratch), 0);
+	assert_int_equal(q.n_collations, 2);
+	assert_int_equal(q.collations[0], 2048);
+	assert_int_equal(q.collations[1], 2304);
+	assert_int_equal(q.server_collation, 2304);
+	assert_false(q.implicit_timestamps);
+	e = body(ML_EV_QUERY, buf, "00000000 00000000 00 0000 0500 10 00 12 ff00 00 424547494e");
+	assert_int_equal(ml_ev_query(&q, &e, &scratch), 0);
+	assert_int_equal(q.n_collations, 1);
+	assert_int_equal(q.collations[0], 255);
+	assert_true(q.implicit_timestamps);
+	/* More pairs than there are bytes. */
+	e = body(ML_EV_QUERY, buf, "00000000 00000000 00 0000 0600 83 ff 2100 0008 00 424547494e");
 	assert_int_equal(ml_ev_query(&q, &e, &scratch), -1);
 	ml_buf_fini(&scratch);
 }
@@ -372,6 +427,8 @@ main(void)
 		cmocka_unit_test(parses_gtid_texts),
 		cmocka_unit_test(reads_statements_and_their_variables),
 		cmocka_unit_test(stops_at_unknown_status_variables),
+		cmocka_unit_test(reads_default_collations),
+		cmocka_unit_test(reads_names_of_changed_databases),
 		cmocka_unit_test(reads_xa_ids),
 		cmocka_unit_test(reads_the_small_ones),
 		cmocka_unit_test(survives_bodies_cut_anywhere),
