@@ -12,6 +12,8 @@
 /* Batches between two stages: enough that neither waits for the other's rhythm, few enough that latency stays small. */
 #define QUEUE_BATCHES 8
 #define QUOTA_DEFAULT (512ull << 20)
+/* From when on a DDL counts as one that runs. */
+#define RUNNING_SHOWN_MS 1000
 
 void
 pipeline_fail(struct ml_pipeline *p, const struct ml_err *err)
@@ -268,6 +270,7 @@ ml_pipeline_free(struct ml_pipeline *p)
 	pthread_mutex_destroy(&p->tables_lock);
 	pthread_mutex_destroy(&p->saved_lock);
 	pthread_cond_destroy(&p->saved_news);
+	ml_buf_fini(&p->running_ddl);
 	free(p->tables);
 	free(p);
 }
@@ -277,6 +280,22 @@ ml_pipeline_marks(struct ml_pipeline *p, ml_ts *checkpoint, ml_ts *resolved)
 {
 	*checkpoint = ml_progress_checkpoint(p->progress);
 	*resolved = ml_progress_resolved(p->progress);
+}
+
+static void
+put_running(struct ml_pipeline *p, Ml__Progress *m)
+{
+	if (p->running_ddl.len == 0 || ml_wall_ms() - p->running_since_ms < RUNNING_SHOWN_MS)
+		return;
+	m->running_ddl = malloc(sizeof(*m->running_ddl));
+	if (m->running_ddl == NULL)
+		abort();
+	ml__running_ddl__init(m->running_ddl);
+	m->running_ddl->query = strndup(p->running_ddl.data, p->running_ddl.len);
+	if (m->running_ddl->query == NULL)
+		abort();
+	m->running_ddl->commit_ts = p->running_ts;
+	m->running_ddl->started_ms = (int64_t)p->running_since_ms;
 }
 
 static void
@@ -325,6 +344,7 @@ ml_pipeline_progress(struct ml_pipeline *p)
 		p->plan.sink->stats(p->sink, &s->bytes_out, &s->sink_errors);
 	if (p->source_started && p->plan.sink->figures != NULL)
 		put_figures(p, s);
+	put_running(p, m);
 	pthread_mutex_unlock(&p->state_lock);
 	return m;
 }

@@ -19,6 +19,7 @@
 #include "capture-worker/router/router.h"
 #include "capture-worker/shaper/shaper.h"
 #include "capture-worker/source/source.h"
+#include "common/base/buf.h"
 #include "common/text/tz.h"
 
 struct ml_pipeline {
@@ -48,6 +49,10 @@ struct ml_pipeline {
 	/* Set before the threads of the other stages start, and while stopping. */
 	pthread_mutex_t state_lock;
 	bool stopping;
+	struct ml_buf
+		running_ddl; /* what the sink is carrying out; empty: nothing.  Under state_lock, like the next two */
+	ml_ts running_ts;
+	uint64_t running_since_ms; /* Unix time */
 	atomic_bool failed;
 	atomic_bool advanced;  /* the checkpoint did, once */
 	atomic_bool at_target; /* the source came to target_ts */

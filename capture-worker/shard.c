@@ -14,6 +14,8 @@
 /* A report also goes out without any advance, so that counters and lag stay fresh. */
 #define REPORT_IDLE_MS 1000
 #define LAST_WORDS_MS 500
+/* How often a DDL that takes its time is worth a line. */
+#define RUNNING_LOG_MS 10000
 
 enum state { EMPTY, RUNNING, DRAINING, DONE, FAULTED };
 
@@ -29,6 +31,7 @@ struct ml_shard {
 	struct ml_timer *report;
 	ml_ts told_checkpoint, told_resolved;
 	uint64_t told_ms;
+	uint64_t running_logged_ms; /* Unix time */
 	bool stop_wanted, save_now;
 	Ml__Fault *warning; /* the last warning that is not over, for a new gateway; NULL: none */
 };
@@ -60,6 +63,21 @@ send_last_words(struct ml_shard *sh)
 		ml_chan_drain(sh->gateway, LAST_WORDS_MS);
 }
 
+/* A DDL may take hours downstream, and everything behind it waits. */
+static void
+log_running(struct ml_shard *sh, const Ml__RunningDdl *ddl)
+{
+	uint64_t now = ml_wall_ms();
+
+	if (ddl == NULL || now - (uint64_t)ddl->started_ms < RUNNING_LOG_MS ||
+		now - sh->running_logged_ms < RUNNING_LOG_MS)
+		return;
+	sh->running_logged_ms = now;
+	ml_info(sh->object, "a DDL is running downstream for_s=%llu commit_ts=%llu query=%s",
+		(unsigned long long)(now - (uint64_t)ddl->started_ms) / 1000, (unsigned long long)ddl->commit_ts,
+		ddl->query);
+}
+
 static void
 send_progress(struct ml_shard *sh)
 {
@@ -70,6 +88,7 @@ send_progress(struct ml_shard *sh)
 	p = ml_pipeline_progress(sh->pipeline);
 	p->save_now = sh->save_now;
 	send_body(sh, ML__ENVELOPE__BODY_PROGRESS, p);
+	log_running(sh, p->running_ddl);
 	sh->told_checkpoint = p->checkpoint_ts;
 	sh->told_resolved = p->resolved_ts;
 	sh->told_ms = ml_now_ms();

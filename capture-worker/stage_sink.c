@@ -15,6 +15,8 @@
 #define ASK_SAVE_MS 500
 /* How often a checkpoint message goes downstream at most (protocols.md 4.7). */
 #define CHECKPOINT_EVERY_MS 1000
+/* So much of a DDL is shown while it runs. */
+#define RUNNING_TEXT 400
 
 static void
 is_durable(struct ml_pipeline *p, uint64_t seq)
@@ -79,12 +81,28 @@ await_saved(struct ml_pipeline *p, struct ml_err *err)
 	return rc;
 }
 
+/* For those who ask why nothing moves. */
+static void
+set_running(struct ml_pipeline *p, const struct ml_ddl *ddl)
+{
+	pthread_mutex_lock(&p->state_lock);
+	p->running_ddl.len = 0;
+	if (ddl != NULL) {
+		ml_buf_put(
+			&p->running_ddl, ddl->query.s, ddl->query.len < RUNNING_TEXT ? ddl->query.len : RUNNING_TEXT);
+		p->running_ts = ddl->commit_ts;
+		p->running_since_ms = ml_wall_ms();
+	}
+	pthread_mutex_unlock(&p->state_lock);
+}
+
 /* 1: the shard stops before. */
 static int
 run_ddl(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 {
 	const struct ml_sink_ops *ops = p->plan.sink;
 	bool all = p->plan.encoder != NULL && p->plan.encoder->ddl_all_partitions;
+	int rc = 0;
 
 	ml_info(p->env.object, "ddl table=%.*s.%.*s action=%d commit_ts=%llu", (int)b->barrier.ddl->db.len,
 		b->barrier.ddl->db.s, (int)b->barrier.ddl->table.len, b->barrier.ddl->table.s, b->barrier.ddl->action,
@@ -92,12 +110,14 @@ run_ddl(struct ml_pipeline *p, struct ml_batch *b, struct ml_err *err)
 	if (ops->flush(p->sink, err) != 0)
 		return -1;
 	if (ops->saves_before_ddl) {
-		int rc = await_saved(p, err);
-
+		rc = await_saved(p, err);
 		if (rc != 0)
 			return rc;
 	}
-	if (ops->ddl(p->sink, b->barrier.ddl, b->n_msgs > 0 ? &b->msgs[0] : NULL, all, err) != 0)
+	set_running(p, b->barrier.ddl);
+	rc = ops->ddl(p->sink, b->barrier.ddl, b->n_msgs > 0 ? &b->msgs[0] : NULL, all, err);
+	set_running(p, NULL);
+	if (rc != 0)
 		return -1;
 	p->ddl_was_written = true;
 	return 0;

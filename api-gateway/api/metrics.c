@@ -133,6 +133,14 @@ v_quota(const struct sample *s)
 	return (double)s->api->config->worker_memory_quota_bytes;
 }
 
+static double
+v_running_ddl(const struct sample *s)
+{
+	const Ml__RunningDdl *d = s->f->running_ddl;
+
+	return d == NULL ? 0 : ((double)s->now_ms - (double)d->started_ms) / 1000;
+}
+
 /* TiCDC's two families of sinks. */
 static const char by_sink[] = "";
 
@@ -179,6 +187,8 @@ static const struct row {
 	{ "millrace_source_txns_total", "counter", "transactions read from the upstream", "", false, v_txns },
 	{ "millrace_source_reconnects_total", "counter", "connections to the upstream made again", "", false,
 		v_reconnects },
+	{ "millrace_sink_running_ddl_seconds", "gauge", "how long the target has been at a DDL, 0: at none", "", false,
+		v_running_ddl },
 };
 
 static void

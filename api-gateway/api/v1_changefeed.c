@@ -120,6 +120,22 @@ put_task_status(struct ml_jw *w, const struct ml_feed *f, const struct ml_api *a
 	ml_jw_close(w, ']');
 }
 
+/* Ours: why the checkpoint stands still. */
+static void
+put_running_ddl(struct ml_jw *w, const struct ml_feed *f)
+{
+	const Ml__RunningDdl *d = f->running_ddl;
+
+	if (d == NULL)
+		return;
+	ml_jw_key(w, "running_ddl");
+	ml_jw_open(w, '{');
+	ml_jw_kstr(w, "query", d->query);
+	ml_jw_ku64(w, "commit_ts", d->commit_ts);
+	ml_jw_ku64(w, "seconds", (ml_wall_ms() - (uint64_t)d->started_ms) / 1000);
+	ml_jw_close(w, '}');
+}
+
 void
 ml_v1_detail(struct ml_http_req *r, void *arg)
 {
@@ -150,6 +166,7 @@ ml_v1_detail(struct ml_http_req *r, void *arg)
 	ml_jw_null(&w);
 	ml_jw_kstr(&w, "creator_version", f->creator_version);
 	put_task_status(&w, f, api);
+	put_running_ddl(&w, f);
 	ml_copy_put(&w, f, ml_wall_ms());
 	ml_jw_close(&w, '}');
 	free(uri);

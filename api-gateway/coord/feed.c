@@ -111,6 +111,8 @@ ml_feed_free(struct ml_feed *f)
 	ml_feed_error_free(f->warning);
 	ml_figures_fini(&f->figures);
 	ml_figures_fini(&f->figures_before);
+	if (f->running_ddl != NULL)
+		ml__running_ddl__free_unpacked(f->running_ddl, NULL);
 	free(f->creator_version);
 	free(f->table_ids);
 	free(f->name);

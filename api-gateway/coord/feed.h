@@ -80,6 +80,7 @@ struct ml_feed {
 	size_t n_table_ids;
 	Ml__WorkerStats stats, stats_before;       /* of the present worker; summed over those before it */
 	struct ml_figures figures, figures_before; /* the same of its sink's own */
+	Ml__RunningDdl *running_ddl;               /* what its target is carrying out; NULL: nothing that takes long */
 	uint64_t restarts;                         /* deaths of its worker that nobody asked for */
 	int64_t started_us;                        /* the worker last took up its work */
 

@@ -16,6 +16,28 @@ static void on_closed(struct ml_chan *ch, enum ml_chan_end end, const struct ml_
 static void gone(struct ml_feed *f);
 static const struct ml_chan_handlers handlers = { .message = on_message, .closed = on_closed };
 
+/* Takes a copy; NULL: none. */
+static void
+set_running(struct ml_feed *f, const Ml__RunningDdl *from)
+{
+	Ml__RunningDdl *to = NULL;
+
+	if (f->running_ddl != NULL)
+		ml__running_ddl__free_unpacked(f->running_ddl, NULL);
+	if (from != NULL) {
+		to = malloc(sizeof(*to));
+		if (to == NULL)
+			abort();
+		ml__running_ddl__init(to);
+		to->query = strdup(from->query);
+		if (to->query == NULL)
+			abort();
+		to->commit_ts = from->commit_ts;
+		to->started_ms = from->started_ms;
+	}
+	f->running_ddl = to;
+}
+
 static void
 phase(struct ml_feed *f, enum ml_shard_phase p)
 {
@@ -28,6 +50,7 @@ phase(struct ml_feed *f, enum ml_shard_phase p)
 		free(f->table_ids);
 		f->table_ids = NULL;
 		f->n_table_ids = 0;
+		set_running(f, NULL);
 		f->resolved_ts = f->checkpoint_ts;
 		f->stats.memory_bytes = 0;
 	}
@@ -206,6 +229,7 @@ on_progress(struct ml_chan *ch, const Ml__Envelope *env, int fd, void *arg)
 		f->table_ids = ids;
 		f->n_table_ids = m->n_table_ids;
 	}
+	set_running(f, m->running_ddl);
 	ml_feed_progress(f, m->checkpoint_ts, m->resolved_ts, m->position);
 	if (!m->save_now)
 		return;

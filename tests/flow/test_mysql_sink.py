@@ -338,6 +338,27 @@ class Ddl(Pair):
         self.assertGreater(len(killed), 3)
         self.equal("shot", "shot", "shot2", timeout=90)
 
+    def test_a_statement_that_takes_long_is_shown(self):
+        self.source.run("CREATE DATABASE slow", "CREATE TABLE slow.t (id INT PRIMARY KEY)")
+        self.target.run("CREATE DATABASE slow", "CREATE TABLE slow.t (id INT PRIMARY KEY)")
+        self.feed("slow", "slow.*")
+        with self.target.connect() as reader:
+            # The target cannot alter what a transaction has read.
+            reader.query("BEGIN")
+            reader.query("SELECT * FROM slow.t")
+            self.source.run("ALTER TABLE slow.t ADD COLUMN v INT DEFAULT 7")
+            shown = parts.wait_until(lambda: self.server.changefeed("slow").get("running_ddl"), 30, "the DDL is shown")
+            self.assertIn("ADD COLUMN v INT DEFAULT 7", shown["query"])
+            self.assertGreaterEqual(shown["seconds"], 1)
+            name = 'millrace_sink_running_ddl_seconds{namespace="default",changefeed="slow"} '
+            figure = [line for line in self.server.request("GET", "/metrics").text().splitlines() if line.startswith(name)]
+            self.assertGreater(float(figure[0].split()[-1]), 1)
+            parts.wait_until(lambda: "a DDL is running downstream for_s=1" in self.server.log.read_text(), 30, "it is logged")
+            reader.query("COMMIT")
+        self.source.run("INSERT INTO slow.t (id) VALUES (1)")
+        self.equal("slow", "slow")
+        self.assertNotIn("running_ddl", self.server.changefeed("slow"))
+
     def test_a_statement_that_the_target_refuses_is_named_and_can_be_skipped(self):
         self.feed("refused", "refused.*")
         self.source.run("CREATE DATABASE refused", "CREATE TABLE refused.t (id INT PRIMARY KEY)")
