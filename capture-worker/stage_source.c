@@ -105,11 +105,17 @@ void
 pipeline_table(void *arg, int64_t table_id, bool followed)
 {
 	struct ml_pipeline *p = arg;
-	size_t i = 0;
+	size_t i = 0, end;
 
 	pthread_mutex_lock(&p->tables_lock);
-	while (i < p->n_tables && p->tables[i] < table_id)
-		i++;
+	for (end = p->n_tables; i < end;) {
+		size_t mid = i + (end - i) / 2;
+
+		if (p->tables[mid] < table_id)
+			i = mid + 1;
+		else
+			end = mid;
+	}
 	bool known = i < p->n_tables && p->tables[i] == table_id;
 	if (followed && !known) {
 		if (p->n_tables == p->cap_tables) {

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <strings.h>
 
+/* A small table's definition fits into two; there may be ten thousands of them. */
+#define CHUNK_BYTES 1024
+
 struct ml_schema *
 ml_schema_new(void)
 {
@@ -11,7 +14,7 @@ ml_schema_new(void)
 
 	if (s == NULL)
 		abort();
-	ml_arena_init(&s->arena, 4096);
+	ml_arena_init(&s->arena, CHUNK_BYTES);
 	atomic_init(&s->refs, 1);
 	s->rid_column = -1;
 	return s;

@@ -188,8 +188,7 @@ find_tables(struct verify *v, struct ml_vf_conns *c, struct ml_err *err)
 	if (ml_filter_new(&filter, &spec, err) != 0)
 		return -1;
 	for (int side = 0; side < 2; side++)
-		if (ml_schema_read_tables(c->c[side].my, filter, v->target[side]->json_as_json, &lists[side], err) !=
-			0) {
+		if (ml_schema_read_tables(&c->c[side], v->target[side], filter, &lists[side], err) != 0) {
 			ml_err_in(err, side == ML_VF_UP ? "upstream" : "downstream");
 			goto out;
 		}

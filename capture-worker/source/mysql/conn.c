@@ -256,6 +256,15 @@ ml_my_scalar_opt(struct ml_my_conn *c, const char *sql, char *buf, size_t size, 
 	return found;
 }
 
+int
+ml_my_instance(struct ml_my_conn *c, char *buf, size_t size, struct ml_err *err)
+{
+	return ml_my_scalar_opt(c,
+		c->flavor == ML_MARIADB ? "SELECT CONCAT_WS('|', @@hostname, @@port, @@datadir, @@server_id)"
+					: "SELECT @@server_uuid",
+		buf, size, err);
+}
+
 void
 ml_my_quote(struct ml_my_conn *c, struct ml_buf *out, const char *text)
 {

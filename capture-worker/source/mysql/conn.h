@@ -54,6 +54,9 @@ int ml_my_query(struct ml_my_conn *c, const char *sql, MYSQL_RES **res, struct m
 int ml_my_scalar(struct ml_my_conn *c, const char *sql, char *buf, size_t size, struct ml_err *err);
 /* The same, but a server that does not know the variable or statement (1193, 1064, 1054) counts as "no row". */
 int ml_my_scalar_opt(struct ml_my_conn *c, const char *sql, char *buf, size_t size, struct ml_err *err);
+/* What names the very server, whatever its address, as SQL sinks do; at most ML_MY_INSTANCE_MAX bytes.  As ml_my_scalar_opt. */
+#define ML_MY_INSTANCE_MAX 400
+int ml_my_instance(struct ml_my_conn *c, char *buf, size_t size, struct ml_err *err);
 /* Appends text as a quoted SQL string literal. */
 void ml_my_quote(struct ml_my_conn *c, struct ml_buf *out, const char *text);
 /* True for errors of the connection itself: reconnecting may mend them. */

@@ -763,10 +763,14 @@ ml_column_settle(struct ml_column *c, struct ml_arena *a, struct ml_text charset
 	settle_default(c, a);
 }
 
+/* A column's type or default seldom has more: they need not stay in the definition's arena. */
+#define FEW_TOKENS 32
+
 static void
-px_of(struct ml_px *px, const struct ml_ddl_env *env, struct ml_arena *a, const char *text, size_t len)
+px_of(struct ml_px *px, const struct ml_ddl_env *env, struct ml_arena *a, struct ml_tok few[FEW_TOKENS],
+	const char *text, size_t len)
 {
-	*px = (struct ml_px){ .a = a, .env = env };
+	*px = (struct ml_px){ .a = a, .env = env, .t = few, .cap = FEW_TOKENS };
 	ml_lexer_init(&px->lx, text, len, 0, 0, env->mariadb);
 }
 
@@ -774,10 +778,11 @@ bool
 ml_column_of_type(struct ml_column *c, struct ml_arena *a, const char *text, size_t len, bool mariadb)
 {
 	struct ml_ddl_env env = { .mariadb = mariadb };
+	struct ml_tok few[FEW_TOKENS];
 	struct ml_px px;
 	bool ok;
 
-	px_of(&px, &env, a, text, len);
+	px_of(&px, &env, a, few, text, len);
 	ok = ml_px_type(&px, c);
 	c->fraction_unsaid = false;
 	return ok;
@@ -787,10 +792,10 @@ void
 ml_column_default_sql(struct ml_column *c, struct ml_arena *a, const char *text, size_t len)
 {
 	struct ml_ddl_env env = { .mariadb = true };
+	struct ml_tok first, few[FEW_TOKENS];
 	struct ml_px px;
-	struct ml_tok first;
 
-	px_of(&px, &env, a, text, len);
+	px_of(&px, &env, a, few, text, len);
 	first = *ml_px_peek(&px, 0);
 	ml_px_default(&px, c);
 	if (c->has_default && !ml_px_end(&px))

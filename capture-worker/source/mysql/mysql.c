@@ -418,7 +418,7 @@ begin(struct ml_source *s, struct ml_err *err)
 		.table = env->table,
 	};
 	if (ml_schema_store_open(&s->feed.store, &store_env, err) < 0 ||
-		ml_schema_store_load(s->feed.store, s->control.my, store_env.checkpoint_ts, err) < 0 ||
+		ml_schema_store_load(s->feed.store, &s->control, s->target, store_env.checkpoint_ts, err) < 0 ||
 		read_head(s, err) < 0)
 		goto out;
 	s->feed.env = env;

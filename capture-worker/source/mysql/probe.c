@@ -140,15 +140,12 @@ ml_my_probe(const struct ml_source_env *env, struct ml_source_facts *facts, stru
 	if (ml_check_server(&c, env->filter, &server, keep_warning, facts, err) < 0)
 		goto out;
 	facts->upstream_id = server.upstream_id;
-	if (ml_my_scalar_opt(&c,
-		    c.flavor == ML_MARIADB ? "SELECT CONCAT_WS('|', @@hostname, @@port, @@datadir, @@server_id)"
-					   : "SELECT @@server_uuid",
-		    facts->instance, sizeof(facts->instance), err) < 0)
+	if (ml_my_instance(&c, facts->instance, sizeof(facts->instance), err) < 0)
 		goto out;
 	if (prepared(&c, facts, err) < 0 || start(env, &c, t, &server, facts, err) < 0)
 		goto out;
 tables:
-	if (ml_schema_read_tables(c.my, env->filter, t->json_as_json, &tables, err) < 0)
+	if (ml_schema_read_tables(&c, t, env->filter, &tables, err) < 0)
 		goto out;
 	facts->tables = tables.v;
 	facts->n_tables = tables.n;

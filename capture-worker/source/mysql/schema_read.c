@@ -8,18 +8,36 @@
 
 #include "capture-worker/filter/filter.h"
 #include "capture-worker/source/mysql/ddl_column.h"
+#include "capture-worker/source/mysql/lanes.h"
 #include "common/base/buf.h"
+
+/* Beyond so many tables the time to read them is worth more than a few connections. */
+#define WIDEN_TABLES 200
+
+/* What is asked of each schema: names first, then columns and indexes, then what they make necessary. */
+enum { Q_NAMES, Q_COLUMNS, Q_INDEXES, Q_CHECKS, Q_ORDER };
 
 /* One schema (database) being read; rows are sorted into tables by name. */
 struct reading {
-	MYSQL *my;
-	bool mariadb, json_as_json;
-	struct ml_buf sql;
-	struct ml_buf
-		where; /* the literal of the schema's name, then " AND TABLE_NAME = .." if one table is asked for */
+	struct reader *all;
+	struct ml_text db, charset;
 	struct ml_schema **t; /* sorted by name, bytewise */
 	size_t n;
-	size_t last; /* where the last row's table was: rows of one table come together */
+	size_t last;        /* where the last row's table was: rows of one table come together */
+	bool has_columns;   /* the tables have got them */
+	MYSQL_RES *indexes; /* they came before the columns */
+};
+
+struct reader {
+	struct ml_lanes lanes;
+	struct ml_my_conn *conn; /* NULL: no more connections */
+	const struct ml_my_target *target;
+	const struct ml_filter *filter; /* NULL: all */
+	const char *table;              /* the only one; NULL: all */
+	bool mariadb, json_as_json;
+	size_t n_tables;
+	struct reading *v;
+	size_t n, cap;
 };
 
 void
@@ -106,26 +124,12 @@ table_of(struct reading *r, const char *name)
 	return NULL;
 }
 
-/* SQL with %s for the predicate. */
-static int
-ask(struct reading *r, const char *fmt, MYSQL_RES **res, struct ml_err *err)
+static void
+take_names(struct reading *r, MYSQL_RES *res)
 {
-	ml_buf_clear(&r->sql);
-	ml_buf_printf(&r->sql, fmt, r->where.data);
-	return query(r->my, r->sql.data, r->sql.len, res, err);
-}
-
-static int
-read_names(struct reading *r, struct ml_text db, const struct ml_filter *filter, struct ml_err *err)
-{
-	MYSQL_RES *res;
+	const struct ml_filter *filter = r->all->filter;
 	MYSQL_ROW row;
 
-	if (ask(r,
-		    "SELECT TABLE_NAME, TABLE_TYPE, TABLE_COLLATION, TABLE_COMMENT FROM information_schema.TABLES "
-		    "WHERE TABLE_SCHEMA = %s",
-		    &res, err) != 0)
-		return -1;
 	r->t = calloc((size_t)mysql_num_rows(res) + 1, sizeof(*r->t));
 	if (r->t == NULL)
 		abort();
@@ -133,6 +137,7 @@ read_names(struct reading *r, struct ml_text db, const struct ml_filter *filter,
 		unsigned long *len = mysql_fetch_lengths(res);
 		struct ml_schema *s;
 		enum ml_table_kind kind = ML_TABLE_BASE;
+		const char *bar;
 
 		if (row[0] == NULL || row[1] == NULL)
 			continue;
@@ -142,44 +147,22 @@ read_names(struct reading *r, struct ml_text db, const struct ml_filter *filter,
 			kind = ML_TABLE_VERSIONED;
 		else if (strcmp(row[1], "BASE TABLE") != 0)
 			continue; /* SEQUENCE, SYSTEM VIEW, TEMPORARY */
-		if (filter != NULL && !ml_filter_table(filter, db.s, db.len, row[0], len[0]))
+		if (filter != NULL && !ml_filter_table(filter, r->db.s, r->db.len, row[0], len[0]))
 			continue;
 		s = r->t[r->n++] = ml_schema_new();
 		s->kind = kind;
-		s->db = keep(&s->arena, db.s, db.len);
+		s->db = keep(&s->arena, r->db.s, r->db.len);
 		s->table = keep(&s->arena, row[0], len[0]);
 		s->collation = keep(&s->arena, row[2], len[2]);
 		s->comment = kind == ML_TABLE_VIEW ? keep(&s->arena, NULL, 0) : keep(&s->arena, row[3], len[3]);
-		s->charset = (struct ml_text){ "", 0 };
+		/* A collation's name begins with its charset's. */
+		bar = memchr(s->collation.s, '_', s->collation.len);
+		s->charset = s->collation.len == 0
+				     ? keep(&s->arena, r->charset.s, r->charset.len)
+				     : keep(&s->arena, s->collation.s,
+					       bar != NULL ? (size_t)(bar - s->collation.s) : s->collation.len);
 	}
-	mysql_free_result(res);
 	qsort(r->t, r->n, sizeof(*r->t), by_name);
-	return 0;
-}
-
-/* A view has the collation of the connection that made it. */
-static int
-read_views(struct reading *r, struct ml_err *err)
-{
-	MYSQL_RES *res;
-	MYSQL_ROW row;
-	bool any = false;
-
-	for (size_t i = 0; i < r->n; i++)
-		any = any || r->t[i]->kind == ML_TABLE_VIEW;
-	if (!any)
-		return 0;
-	if (ask(r, "SELECT TABLE_NAME, COLLATION_CONNECTION FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s",
-		    &res, err) != 0)
-		return -1;
-	while ((row = mysql_fetch_row(res)) != NULL) {
-		struct ml_schema *s = table_of(r, row[0]);
-
-		if (s != NULL && row[1] != NULL)
-			s->collation = keep(&s->arena, row[1], strlen(row[1]));
-	}
-	mysql_free_result(res);
-	return 0;
 }
 
 static bool
@@ -196,7 +179,7 @@ take_default(struct reading *r, struct ml_column *c, struct ml_arena *a, const c
 	if (text == NULL)
 		return;
 	/* MySQL writes values of BIT as b'101', those of BINARY and VARBINARY as 0x4142. */
-	if (r->mariadb || (c->type == ML_T_BIT && len > 1 && (text[0] == 'b' || text[0] == 'B')) ||
+	if (r->all->mariadb || (c->type == ML_T_BIT && len > 1 && (text[0] == 'b' || text[0] == 'B')) ||
 		(has(type, "binary(") && len > 2 && text[0] == '0' && text[1] == 'x' &&
 			!has(extra, "DEFAULT_GENERATED"))) {
 		ml_column_default_sql(c, a, text, len);
@@ -222,7 +205,7 @@ fill_column(struct reading *r, struct ml_schema *s, struct ml_column *c, MYSQL_R
 
 	memset(c, 0, sizeof(*c));
 	c->name = keep(a, row[C_NAME], len[C_NAME]);
-	if (row[C_TYPE] == NULL || !ml_column_of_type(c, a, row[C_TYPE], len[C_TYPE], r->mariadb))
+	if (row[C_TYPE] == NULL || !ml_column_of_type(c, a, row[C_TYPE], len[C_TYPE], r->all->mariadb))
 		c->type = ML_T_NULL; /* a type that came after us; the TABLE_MAP knows its binary form */
 	if (row[C_NULLABLE] != NULL && strcmp(row[C_NULLABLE], "YES") == 0)
 		c->flags |= ML_F_NULLABLE;
@@ -246,18 +229,11 @@ fill_column(struct reading *r, struct ml_schema *s, struct ml_column *c, MYSQL_R
 	ml_column_settle(c, a, s->charset, s->collation);
 }
 
-static int
-read_columns(struct reading *r, struct ml_err *err)
+static void
+take_columns(struct reading *r, MYSQL_RES *res)
 {
-	MYSQL_RES *res;
 	MYSQL_ROW row;
 
-	if (ask(r,
-		    "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME, "
-		    "COLUMN_TYPE, EXTRA, GENERATION_EXPRESSION, COLUMN_COMMENT FROM information_schema.COLUMNS "
-		    "WHERE TABLE_SCHEMA = %s ORDER BY TABLE_NAME, ORDINAL_POSITION",
-		    &res, err) != 0)
-		return -1;
 	/* First how many columns each table has, so that its array can live in its arena. */
 	while ((row = mysql_fetch_row(res)) != NULL) {
 		struct ml_schema *s = table_of(r, row[C_TABLE]);
@@ -278,8 +254,7 @@ read_columns(struct reading *r, struct ml_err *err)
 		if (s != NULL)
 			fill_column(r, s, &s->columns[s->n_columns++], row, mysql_fetch_lengths(res));
 	}
-	mysql_free_result(res);
-	return 0;
+	r->has_columns = true;
 }
 
 enum { I_TABLE, I_INDEX, I_NON_UNIQUE, I_SEQ, I_COLUMN, I_PREFIX, I_NULLABLE, I_TYPE };
@@ -325,29 +300,33 @@ put_name(struct ml_buf *out, struct ml_text name)
 }
 
 /*
- * MySQL keeps STATISTICS as a view over its dictionary, whose rows come as its plan has it: only SHOW INDEX knows the order
- * that decides which unique key comes first.
+ * MySQL keeps STATISTICS as a view over its dictionary, whose rows come as its plan has it.  The primary key stands first, then
+ * unique ones, then others; within these only SHOW INDEX knows the order, which decides which unique key comes first.
  */
-static int
-order_indexes(struct reading *r, struct ml_schema *s, struct ml_err *err)
+static bool
+is_ordered(struct ml_schema *s)
 {
-	MYSQL_RES *res;
+	uint16_t at = 0, groups[3] = { 0 };
+
+	for (int group = 0; group < 3; group++)
+		for (uint16_t i = at; i < s->n_indexes; i++) {
+			struct ml_index x = s->indexes[i];
+
+			if (group != (x.primary ? 0 : x.unique ? 1 : 2))
+				continue;
+			s->indexes[i] = s->indexes[at];
+			s->indexes[at++] = x;
+			groups[group]++;
+		}
+	return groups[1] <= 1 && groups[2] <= 1;
+}
+
+static void
+take_order(struct ml_schema *s, MYSQL_RES *res)
+{
 	MYSQL_ROW row;
 	uint16_t at = 0;
 
-	ml_buf_clear(&r->sql);
-	ml_buf_puts(&r->sql, "SHOW INDEX FROM ");
-	put_name(&r->sql, s->table);
-	ml_buf_puts(&r->sql, " FROM ");
-	put_name(&r->sql, s->db);
-	if (query(r->my, r->sql.data, r->sql.len, &res, err) != 0) {
-		/* Dropped meanwhile: the log will say so. */
-		if (mysql_errno(r->my) != ER_NO_SUCH_TABLE && mysql_errno(r->my) != ER_BAD_DB_ERROR)
-			return -1;
-		if (err != NULL)
-			*err = (struct ml_err){ 0 };
-		return 0;
-	}
 	while ((row = mysql_fetch_row(res)) != NULL) {
 		if (row[2] == NULL || row[3] == NULL || strcmp(row[3], "1") != 0)
 			continue;
@@ -360,38 +339,13 @@ order_indexes(struct reading *r, struct ml_schema *s, struct ml_err *err)
 				break;
 			}
 	}
-	mysql_free_result(res);
-	return 0;
 }
 
-static int
-order_all_indexes(struct reading *r, struct ml_err *err)
+static void
+take_indexes(struct reading *r, MYSQL_RES *res)
 {
-	for (size_t i = 0; i < r->n; i++)
-		if (r->t[i]->n_indexes > 1 && order_indexes(r, r->t[i], err) != 0)
-			return -1;
-	return 0;
-}
-
-/*
- * MariaDB gives indexes in their own order, which is that of their ids but for unique ones standing in front: no ORDER BY.  The
- * rows of one index come by SEQ_IN_INDEX.
- */
-static int
-read_indexes(struct reading *r, struct ml_err *err)
-{
-	MYSQL_RES *res;
 	MYSQL_ROW row;
 
-	if (ask(r,
-		    r->mariadb
-			    ? "SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, NULLABLE "
-			      "FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = %s"
-			    : "SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, NULLABLE "
-			      "FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = %s "
-			      "ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX",
-		    &res, err) != 0)
-		return -1;
 	while ((row = mysql_fetch_row(res)) != NULL) {
 		struct ml_schema *s = table_of(r, row[I_TABLE]);
 
@@ -427,29 +381,29 @@ read_indexes(struct reading *r, struct ml_err *err)
 		if (x->n_cols < s->n_columns)
 			fill_index(s, x, row);
 	}
-	mysql_free_result(res);
-	return 0;
+	if (r->all->mariadb)
+		return;
+	for (size_t i = r->n; i-- > 0;)
+		if (!is_ordered(r->t[i]))
+			ml_lanes_add(&r->all->lanes, (struct ml_question){ r, Q_ORDER, (uint32_t)i });
 }
 
-/* MariaDB's JSON columns; servers without that table (before 10.2) have no such columns. */
-static int
-read_json_checks(struct reading *r, struct ml_err *err)
+static bool
+may_be_json(const struct reading *r)
 {
-	MYSQL_RES *res;
+	for (size_t i = 0; i < r->n; i++)
+		for (int k = 0; k < r->t[i]->n_columns; k++)
+			if (r->t[i]->columns[k].type == ML_T_LONGBLOB)
+				return true;
+	return false;
+}
+
+/* MariaDB's JSON columns. */
+static void
+take_checks(struct reading *r, MYSQL_RES *res)
+{
 	MYSQL_ROW row;
 
-	/* The predicate names TABLE_SCHEMA elsewhere; here the column is called otherwise. */
-	if (ask(r,
-		    "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.CHECK_CONSTRAINTS WHERE LEVEL = 'Column' AND "
-		    "CHECK_CLAUSE LIKE 'json\\_valid(%%' AND CONSTRAINT_SCHEMA = %s",
-		    &res, err) != 0) {
-		/* 1109 unknown table, 1054 unknown column */
-		if (mysql_errno(r->my) != 1109 && mysql_errno(r->my) != 1054)
-			return -1;
-		if (err != NULL)
-			*err = (struct ml_err){ 0 };
-		return 0;
-	}
 	while ((row = mysql_fetch_row(res)) != NULL) {
 		struct ml_schema *s = table_of(r, row[0]);
 		int col = s != NULL && row[1] != NULL ? ml_schema_column(s, row[1], strlen(row[1])) : -1;
@@ -457,92 +411,217 @@ read_json_checks(struct reading *r, struct ml_err *err)
 		if (col < 0 || s->columns[col].type != ML_T_LONGBLOB)
 			continue;
 		s->columns[col].json_text = true;
-		if (r->json_as_json) {
+		if (r->all->json_as_json) {
 			s->columns[col].type = ML_T_JSON;
 			ml_column_settle(&s->columns[col], &s->arena, s->charset, s->collation);
 		}
+	}
+}
+
+/* ---- questions ---- */
+
+static void
+put_predicate(struct ml_buf *sql, MYSQL *my, const struct reading *r, const char *column)
+{
+	ml_buf_puts(sql, column);
+	ml_buf_puts(sql, " = ");
+	put_literal(sql, my, r->db.s, r->db.len);
+	if (r->all->table != NULL) {
+		ml_buf_puts(sql, " AND TABLE_NAME = ");
+		put_literal(sql, my, r->all->table, strlen(r->all->table));
+	}
+}
+
+static void
+ask(void *arg, const struct ml_question *q, MYSQL *my, struct ml_buf *sql)
+{
+	const struct reader *all = arg;
+	const struct reading *r = q->about;
+
+	switch (q->kind) {
+	case Q_NAMES:
+		ml_buf_puts(sql,
+			"SELECT TABLE_NAME, TABLE_TYPE, TABLE_COLLATION, TABLE_COMMENT FROM information_schema.TABLES "
+			"WHERE ");
+		put_predicate(sql, my, r, "TABLE_SCHEMA");
+		break;
+	case Q_COLUMNS:
+		ml_buf_puts(sql, "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT, IS_NULLABLE, CHARACTER_SET_NAME, "
+				 "COLLATION_NAME, COLUMN_TYPE, EXTRA, GENERATION_EXPRESSION, COLUMN_COMMENT "
+				 "FROM information_schema.COLUMNS WHERE ");
+		put_predicate(sql, my, r, "TABLE_SCHEMA");
+		/* MariaDB opens table after table, and tells of each column after column. */
+		if (!all->mariadb)
+			ml_buf_puts(sql, " ORDER BY TABLE_NAME, ORDINAL_POSITION");
+		break;
+	case Q_INDEXES:
+		ml_buf_puts(sql,
+			"SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, NULLABLE "
+			"FROM information_schema.STATISTICS WHERE ");
+		put_predicate(sql, my, r, "TABLE_SCHEMA");
+		/*
+		 * MariaDB gives indexes in their own order, which is that of their ids but for unique ones standing in front.
+		 * The rows of one index come by SEQ_IN_INDEX.
+		 */
+		if (!all->mariadb)
+			ml_buf_puts(sql, " ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX");
+		break;
+	case Q_CHECKS:
+		ml_buf_puts(sql, "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.CHECK_CONSTRAINTS "
+				 "WHERE LEVEL = 'Column' AND CHECK_CLAUSE LIKE 'json\\_valid(%' AND ");
+		put_predicate(sql, my, r, "CONSTRAINT_SCHEMA");
+		break;
+	case Q_ORDER:
+		ml_buf_puts(sql, "SHOW INDEX FROM ");
+		put_name(sql, r->t[q->n]->table);
+		ml_buf_puts(sql, " FROM ");
+		put_name(sql, r->db);
+		break;
+	}
+}
+
+/* True if the server's refusal is one that this question may meet. */
+static bool
+may_refuse(int kind, unsigned code)
+{
+	/* Servers without that table (MariaDB before 10.2) have no JSON columns. */
+	if (kind == Q_CHECKS)
+		return code == ER_UNKNOWN_TABLE || code == ER_BAD_FIELD_ERROR;
+	/* Dropped meanwhile: the log will say so. */
+	return kind == Q_ORDER && (code == ER_NO_SUCH_TABLE || code == ER_BAD_DB_ERROR);
+}
+
+static int
+answer(void *arg, const struct ml_question *q, MYSQL *my, MYSQL_RES *res, struct ml_err *err)
+{
+	struct reader *all = arg;
+	struct reading *r = q->about;
+
+	if (res == NULL && may_refuse(q->kind, mysql_errno(my)))
+		return 0;
+	if (res == NULL)
+		return ML_ERR(err, ErrMySQLQueryError, (int)mysql_errno(my), mysql_get_host_info(my), mysql_error(my));
+	switch (q->kind) {
+	case Q_NAMES:
+		take_names(r, res);
+		if (r->n == 0)
+			break;
+		ml_lanes_add(&all->lanes, (struct ml_question){ r, Q_INDEXES, 0 });
+		ml_lanes_add(&all->lanes, (struct ml_question){ r, Q_COLUMNS, 0 });
+		all->n_tables += r->n;
+		if (all->conn != NULL && all->n_tables >= WIDEN_TABLES)
+			ml_lanes_widen(&all->lanes, all->conn, all->target);
+		break;
+	case Q_COLUMNS:
+		take_columns(r, res);
+		if (r->indexes != NULL)
+			take_indexes(r, r->indexes);
+		if (all->mariadb && may_be_json(r))
+			ml_lanes_add(&all->lanes, (struct ml_question){ r, Q_CHECKS, 0 });
+		break;
+	case Q_INDEXES:
+		if (!r->has_columns) {
+			r->indexes = res;
+			return 0;
+		}
+		take_indexes(r, res);
+		break;
+	case Q_CHECKS:
+		take_checks(r, res);
+		break;
+	case Q_ORDER:
+		take_order(r->t[q->n], res);
+		break;
 	}
 	mysql_free_result(res);
 	return 0;
 }
 
+static const struct ml_lanes_ops lanes_ops = { .ask = ask, .answer = answer };
+
 static void
-reading_fini(struct reading *r)
+reader_init(struct reader *all, MYSQL *my, const struct ml_filter *filter, bool json_as_json)
 {
-	for (size_t i = 0; i < r->n; i++)
-		ml_schema_unref(r->t[i]);
-	free(r->t);
-	ml_buf_fini(&r->sql);
-	ml_buf_fini(&r->where);
+	*all = (struct reader){ .mariadb = mariadb_connection(my), .json_as_json = json_as_json, .filter = filter };
+	ml_lanes_init(&all->lanes, &lanes_ops, all, my);
 }
 
-/* Definitions of one schema's tables (or of one table) to the end of out. */
-static int
-read_db(MYSQL *my, struct ml_text db, struct ml_text charset, const char *table, const struct ml_filter *filter,
-	bool json_as_json, struct ml_schema_list *out, struct ml_err *err)
+/* Names that must outlive the reader. */
+static void
+add_db(struct reader *all, struct ml_text db, struct ml_text charset)
 {
-	struct reading r = { .my = my, .mariadb = mariadb_connection(my), .json_as_json = json_as_json };
+	if (all->n == all->cap) {
+		all->cap = all->cap == 0 ? 16 : all->cap * 2;
+		all->v = realloc(all->v, all->cap * sizeof(*all->v));
+		if (all->v == NULL)
+			abort();
+	}
+	all->v[all->n++] = (struct reading){ .all = all, .db = db, .charset = charset };
+}
 
-	put_literal(&r.where, my, db.s, db.len);
-	if (table != NULL) {
-		ml_buf_puts(&r.where, " AND TABLE_NAME = ");
-		put_literal(&r.where, my, table, strlen(table));
-	}
-	if (read_names(&r, db, filter, err) != 0 || read_views(&r, err) != 0)
-		goto fail;
-	for (size_t i = 0; i < r.n; i++) {
-		struct ml_schema *s = r.t[i];
-		const char *bar = memchr(s->collation.s, '_', s->collation.len);
+static void
+reader_fini(struct reader *all)
+{
+	ml_lanes_fini(&all->lanes);
+	for (size_t i = 0; i < all->n; i++) {
+		struct reading *r = &all->v[i];
 
-		/* A collation's name begins with its charset's. */
-		s->charset = s->collation.len == 0
-				     ? keep(&s->arena, charset.s, charset.len)
-				     : keep(&s->arena, s->collation.s,
-					       bar != NULL ? (size_t)(bar - s->collation.s) : s->collation.len);
+		for (size_t k = 0; k < r->n; k++)
+			ml_schema_unref(r->t[k]);
+		free(r->t);
+		mysql_free_result(r->indexes);
 	}
-	if (r.n > 0 && (read_columns(&r, err) != 0 || read_indexes(&r, err) != 0 ||
-			       (r.mariadb ? read_json_checks(&r, err) : order_all_indexes(&r, err)) != 0))
-		goto fail;
-	for (size_t i = 0; i < r.n; i++) {
-		ml_schema_finish(r.t[i]);
-		list_append_schema(out, r.t[i]);
-		r.t[i] = NULL;
-	}
-	reading_fini(&r);
+	free(all->v);
+}
+
+/* Definitions of all tables of the schemas that were added, by schema and name. */
+static int
+read_all(struct reader *all, struct ml_schema_list *out, struct ml_err *err)
+{
+	/* The newest question is asked first. */
+	for (size_t i = all->n; i-- > 0;)
+		ml_lanes_add(&all->lanes, (struct ml_question){ &all->v[i], Q_NAMES, 0 });
+	if (ml_lanes_run(&all->lanes, err) != 0)
+		return -1;
+	for (size_t i = 0; i < all->n; i++)
+		for (size_t k = 0; k < all->v[i].n; k++) {
+			ml_schema_finish(all->v[i].t[k]);
+			list_append_schema(out, ml_schema_ref(all->v[i].t[k]));
+		}
 	return 0;
-fail:
-	reading_fini(&r);
-	return -1;
 }
 
 int
-ml_schema_read_tables(
-	MYSQL *my, const struct ml_filter *filter, bool json_as_json, struct ml_schema_list *out, struct ml_err *err)
+ml_schema_read_tables(struct ml_my_conn *conn, const struct ml_my_target *target, const struct ml_filter *filter,
+	struct ml_schema_list *out, struct ml_err *err)
 {
 	static const char sql[] = "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA";
 	struct ml_schema_list list = { 0 };
+	struct reader all;
 	MYSQL_RES *res;
 	MYSQL_ROW row;
+	int rc;
 
-	if (query(my, sql, sizeof(sql) - 1, &res, err) != 0)
+	if (query(conn->my, sql, sizeof(sql) - 1, &res, err) != 0)
 		return -1;
+	reader_init(&all, conn->my, filter, target->json_as_json);
+	all.conn = conn;
+	all.target = target;
 	while ((row = mysql_fetch_row(res)) != NULL) {
 		unsigned long *len = mysql_fetch_lengths(res);
 		struct ml_text db = { row[0], (uint32_t)len[0] },
 			       charset = { row[1] != NULL ? row[1] : "", (uint32_t)len[1] };
 
-		if (row[0] == NULL || ml_filter_system_db(db.s, db.len) ||
-			(filter != NULL && !ml_filter_db(filter, db.s, db.len)))
-			continue;
-		if (read_db(my, db, charset, NULL, filter, json_as_json, &list, err) != 0) {
-			mysql_free_result(res);
-			ml_schema_list_fini(&list);
-			return -1;
-		}
+		if (row[0] != NULL && !ml_filter_system_db(db.s, db.len) &&
+			(filter == NULL || ml_filter_db(filter, db.s, db.len)))
+			add_db(&all, db, charset);
 	}
+	rc = read_all(&all, &list, err);
+	reader_fini(&all);
 	mysql_free_result(res);
-	*out = list;
-	return 0;
+	if (rc == 0)
+		*out = list;
+	return rc;
 }
 
 int
@@ -550,12 +629,16 @@ ml_schema_read_table(
 	MYSQL *my, const char *db, const char *table, bool json_as_json, struct ml_schema **out, struct ml_err *err)
 {
 	struct ml_schema_list list = { 0 };
-	struct ml_text name = { db, (uint32_t)strlen(db) };
+	struct reader all;
+	int rc;
 
-	if (read_db(my, name, (struct ml_text){ "", 0 }, table, NULL, json_as_json, &list, err) != 0) {
-		ml_schema_list_fini(&list);
+	reader_init(&all, my, NULL, json_as_json);
+	all.table = table;
+	add_db(&all, (struct ml_text){ db, (uint32_t)strlen(db) }, (struct ml_text){ "", 0 });
+	rc = read_all(&all, &list, err);
+	reader_fini(&all);
+	if (rc != 0)
 		return -1;
-	}
 	*out = NULL;
 	for (size_t i = 0; i < list.n; i++)
 		if (*out == NULL && strcmp(list.v[i]->table.s, table) == 0)

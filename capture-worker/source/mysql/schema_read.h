@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "capture-worker/event/schema.h"
+#include "capture-worker/source/mysql/conn.h"
 #include "common/base/err.h"
 
 struct ml_filter;
@@ -22,11 +23,12 @@ void ml_schema_list_fini(struct ml_schema_list *l);
 
 /*
  * Definitions of all tables and views of the filter (NULL: all but system schemas), by schema and name.  Sequences are left
- * out, system-versioned tables have kind ML_TABLE_VERSIONED.  json_as_json: MariaDB's longtext with CHECK json_valid becomes
- * type JSON.  Blocking; error: ErrMySQLQueryError.
+ * out, system-versioned tables have kind ML_TABLE_VERSIONED; with the target's json_as_json MariaDB's longtext with CHECK
+ * json_valid becomes type JSON.  Where there are many tables a few more connections to the target are opened for the time.
+ * Blocking; error: ErrMySQLQueryError.
  */
-int ml_schema_read_tables(
-	MYSQL *my, const struct ml_filter *filter, bool json_as_json, struct ml_schema_list *out, struct ml_err *err);
+int ml_schema_read_tables(struct ml_my_conn *conn, const struct ml_my_target *target, const struct ml_filter *filter,
+	struct ml_schema_list *out, struct ml_err *err);
 /*
  * Calls db for every schema of the server that is not a system schema, with its default charset and collation; the names are
  * borrowed for the call.  server: the server's own defaults, in buffers of 65 bytes.

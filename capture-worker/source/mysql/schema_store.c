@@ -183,12 +183,13 @@ take_db(void *arg, struct ml_text name, struct ml_text charset, struct ml_text c
 }
 
 int
-ml_schema_store_load(struct ml_schema_store *st, MYSQL *my, ml_ts now, struct ml_err *err)
+ml_schema_store_load(struct ml_schema_store *st, struct ml_my_conn *conn, const struct ml_my_target *target, ml_ts now,
+	struct ml_err *err)
 {
 	struct ml_schema_list list = { 0 };
 
-	if (ml_schema_read_dbs(my, take_db, st, st->server_charset, st->server_collation, err) != 0 ||
-		ml_schema_read_tables(my, st->env.filter, st->env.json_as_json, &list, err) != 0)
+	if (ml_schema_read_dbs(conn->my, take_db, st, st->server_charset, st->server_collation, err) != 0 ||
+		ml_schema_read_tables(conn, target, st->env.filter, &list, err) != 0)
 		return -1;
 	for (size_t i = 0; i < list.n; i++)
 		take_read(st, list.v[i], now);

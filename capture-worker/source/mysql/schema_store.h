@@ -21,6 +21,7 @@
 #include "capture-worker/event/batch.h"
 #include "capture-worker/event/ddl.h"
 #include "capture-worker/event/schema.h"
+#include "capture-worker/source/mysql/conn.h"
 #include "capture-worker/source/mysql/ddl_class.h"
 #include "common/base/err.h"
 
@@ -47,7 +48,8 @@ int ml_schema_store_open(struct ml_schema_store **out, const struct ml_schema_st
 void ml_schema_store_close(struct ml_schema_store *st); /* NULL is fine */
 
 /* Reads all definitions of the filter over my.  now: ts for those never seen before (version).  Blocking. */
-int ml_schema_store_load(struct ml_schema_store *st, MYSQL *my, ml_ts now, struct ml_err *err);
+int ml_schema_store_load(struct ml_schema_store *st, struct ml_my_conn *conn, const struct ml_my_target *target,
+	ml_ts now, struct ml_err *err);
 /* The stream has passed the head of the log as it was at the last load or reread: what was read then holds now. */
 void ml_schema_store_at_head(struct ml_schema_store *st);
 /* Tables whose definition should be read again. */
