@@ -100,6 +100,7 @@ check_upstream(struct probe *p, bool tables_only, struct ml_err *err)
 		.filter = p->filter,
 		.checkpoint_ts = p->spec->start_ts,
 		.tables_only = tables_only,
+		.every_ddl = p->plan.sink != NULL && p->plan.sink->takes == ML_TAKES_ROWS,
 	};
 	int rc;
 

@@ -61,7 +61,7 @@ static const struct row rows[] = {
 	{ "sync-point-retention", DURATION, "24h", ANY, 0, "How long they are kept, 1h at least." },
 	{ "changefeed-error-stuck-duration", DURATION, "30m", FROM(30 * MINUTE_NS, ErrInvalidReplicaConfig), STORED,
 		"How long a changefeed may fail to advance before it is given up." },
-	{ "snapshot", STR, "none", 0, 0, "none|incremental", ML_ErrInvalidReplicaConfig, 0,
+	{ "snapshot", STR, "none", 0, 0, "none|incremental|locked", ML_ErrInvalidReplicaConfig, 0,
 		"Initial copy of the tables, Millrace's own; see snapshot.md." },
 	{ "snapshot-threads", INT, "4", 1, 64, NULL, ML_ErrInvalidReplicaConfig, 0,
 		"Connections that read tables for the initial copy; 64 at most." },

@@ -73,9 +73,9 @@ class CreateTables(Case):
         writer = threading.Thread(target=write)
         writer.start()
         try:
-            self.create("whole", self.maria, "whole*.*", settings={"snapshot-chunk-rows": 200, "max-rows-per-second": 2000})
+            self.create("whole", self.maria, "whole*.*", settings={"snapshot-chunk-rows": 200, "max-rows-per-second": 3000})
             made_feed.set()
-            for _ in range(4):
+            for _ in range(3):
                 self.server.kill_worker("whole")
                 parts.wait_until(lambda: self.server.worker("whole"), 30, "the next worker")
             self.copied("whole")

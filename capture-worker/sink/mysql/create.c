@@ -12,6 +12,8 @@
 #include "common/run/log.h"
 #include "common/text/json.h"
 
+/* TiDB's action code (protocols.md 2.9). */
+#define ACTION_TRUNCATE 11
 /* As many names of columns as an error tells. */
 #define TOLD_COLUMNS 20
 /* The longest name, if it is ASCII. */
@@ -352,6 +354,52 @@ create_table(struct sql_ddl *d, struct sql_conn *c, const struct ml_ddl *ddl, st
 	return rc;
 }
 
+/* Equal rows without any key can only be counted: there must be none but those that will come. */
+static int
+check_empty(struct sql_conn *c, const struct ml_ddl *ddl, struct ml_err *err)
+{
+	struct ml_buf b = { 0 };
+	char found[8];
+	int rc;
+
+	if (ddl->schema == NULL || ddl->schema->handle != NULL)
+		return 0;
+	ml_buf_puts(&b, "SELECT 1 FROM ");
+	sql_name(&b, ddl->db.s, ddl->db.len);
+	ml_buf_putc(&b, '.');
+	sql_name(&b, ddl->table.s, ddl->table.len);
+	ml_buf_puts(&b, " LIMIT 1");
+	rc = sql_conn_scalar(c, b.data, found, sizeof(found), err);
+	ml_buf_fini(&b);
+	if (rc > 0)
+		rc = ML_ERRF(err, ErrTargetTableUnfit, 0,
+			"table %.128s.%.128s of the target has rows already, and no key by which copied rows could replace them; "
+			"empty it, or leave it out by the filter, and resume the changefeed",
+			ddl->db.s, ddl->table.s);
+	return rc;
+}
+
+/* What is in the table is ours: it was empty when it was made known to the copy. */
+static int
+empty_table(struct sql_conn *c, const struct ml_ddl *ddl, struct ml_err *err)
+{
+	struct ml_buf b = { 0 };
+	int rc;
+
+	sql_ddl_lenient(c);
+	if (c->target->mark_table)
+		ml_buf_puts(&b, ML_MARK_COMMENT " ");
+	ml_buf_puts(&b, "TRUNCATE TABLE ");
+	sql_name(&b, ddl->db.s, ddl->db.len);
+	ml_buf_putc(&b, '.');
+	sql_name(&b, ddl->table.s, ddl->table.len);
+	rc = run(c, &b, err);
+	if (rc != 0)
+		rc = refused(ddl, &b, err);
+	ml_buf_fini(&b);
+	return rc;
+}
+
 int
 sql_create_run(struct sql_ddl *d, const struct ml_ddl *ddl, struct ml_err *err)
 {
@@ -363,8 +411,15 @@ sql_create_run(struct sql_ddl *d, const struct ml_ddl *ddl, struct ml_err *err)
 	if (sql_conn_open(c, d->target, true, err) != 0)
 		return -1;
 	/* Looked at first: the server would refuse a statement that it does not understand even if the table is there. */
+	if (ddl->action == ACTION_TRUNCATE) {
+		rc = empty_table(c, ddl, err);
+		sql_conn_close(c);
+		return rc;
+	}
 	if (ddl->table.len > 0)
 		rc = check_table(d, c, ddl, err);
+	if (rc == 0 && ddl->table.len > 0)
+		rc = check_empty(c, ddl, err);
 	if (rc > 0 || ddl->table.len == 0)
 		rc = create_db(c, ddl, err) != 0 || (ddl->table.len > 0 && create_table(d, c, ddl, err) != 0) ? -1 : 1;
 	sql_conn_close(c);

@@ -9,7 +9,7 @@
 #include "capture-worker/sink/mysql/ddl.h"
 
 /*
- * ddl: one with `copied`; a database, or a CREATE TABLE.  -1: ErrCreateTableFailed (the target refuses it; the text names the
+ * ddl: one with `copied`; a database, a CREATE TABLE, or a TRUNCATE of a table without a key before it is filled.  -1: ErrCreateTableFailed (the target refuses it; the text names the
  * table and how to go on), ErrTargetTableUnfit, ErrMySQLTxnError, ErrMySQLConnectionError.
  */
 int sql_create_run(struct sql_ddl *d, const struct ml_ddl *ddl, struct ml_err *err);

@@ -172,12 +172,15 @@ ml_feed_hand_over(struct ml_feed *f, ml_ts ts)
 	(void)ml_feed_emit(f);
 }
 
-/* Everything up to target_ts has been read. */
-static void
-finish(struct ml_feed *f)
+/* Everything up to target_ts has been read.  -1: rows of the initial copy are missing, which no chunk can bring any more. */
+static int
+finish(struct ml_feed *f, struct ml_err *err)
 {
+	if (f->snap != NULL && ml_snapshot_busy(f->snap))
+		return ML_ERR(err, ErrSnapshotUnfinished, 0, (unsigned long long)f->target_ts);
 	f->finished = true;
 	ml_feed_hand_over(f, f->target_ts);
+	return 0;
 }
 
 static int
@@ -224,8 +227,7 @@ on_open(void *arg, const struct ml_ev_gtid *id, uint32_t timestamp, struct ml_er
 	f->start = ml_feed_mark_now(f);
 	if (f->target_ts != 0 && f->commit_ts > f->target_ts) {
 		f->fold.last = f->last_before;
-		finish(f);
-		return 0;
+		return finish(f, err);
 	}
 	f->marked = f->drop_marked && id->gtid.server == ML_MARK_SERVER_ID;
 	ml_feed_decide(f);
@@ -318,8 +320,8 @@ ml_feed_head(struct ml_feed *f, uint64_t now_us, struct ml_err *err)
 		return -1;
 	ml_xa_sweep(f->xa);
 	if (f->target_ts != 0 && f->fold.last >= f->target_ts)
-		finish(f);
-	else if (f->fold.last > f->resolved || f->b->n_changes > 0)
+		return finish(f, err);
+	if (f->fold.last > f->resolved || f->b->n_changes > 0)
 		ml_feed_hand_over(f, f->fold.last);
 	return 0;
 }
@@ -455,21 +457,19 @@ ml_feed_drained(struct ml_feed *f, struct ml_err *err)
 		!ml_journal_behind(f->journal) && tick(f, now, err) < 0)
 		return -1;
 	if (f->target_ts != 0 && f->fold.last >= f->target_ts)
-		finish(f);
-	else
-		ml_feed_hand_over(f, f->fold.last);
+		return finish(f, err);
+	ml_feed_hand_over(f, f->fold.last);
 	return 0;
 }
 
-bool
-ml_feed_done_before(struct ml_feed *f)
+int
+ml_feed_done_before(struct ml_feed *f, struct ml_err *err)
 {
 	if (f->target_ts == 0 || f->resolved < f->target_ts)
-		return false;
+		return 0;
 	ml_feed_rewind(f, 0);
 	f->resolved = f->target_ts - 1;
-	finish(f);
-	return true;
+	return finish(f, err) < 0 ? -1 : 1;
 }
 
 void

@@ -120,8 +120,8 @@ int ml_feed_drained(struct ml_feed *f, struct ml_err *err);
  * over, with a RESOLVED of then.
  */
 int ml_feed_head(struct ml_feed *f, uint64_t now_us, struct ml_err *err);
-/* True if target_ts lies at or before the start: then its RESOLVED is handed over at once, and nothing is to be read. */
-bool ml_feed_done_before(struct ml_feed *f);
+/* 1: target_ts lies at or before the start: its RESOLVED has been handed over, and nothing is to be read.  0; -1: as at its end. */
+int ml_feed_done_before(struct ml_feed *f, struct ml_err *err);
 /* True if whole groups wait to be handed over. */
 bool ml_feed_waiting(const struct ml_feed *f);
 /* Definitions changed: decoders are prepared anew. */

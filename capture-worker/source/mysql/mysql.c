@@ -35,6 +35,8 @@
 #define BUSY_US 2000u
 /* Chores (the server's clock, definitions to read again) are looked at this often while events keep coming. */
 #define CHORES_US 1000000u
+/* While the stream waits for the initial copy, other things are looked after this often. */
+#define HELD_US 200000
 /* Another id after a clash; so many clashes in a row are no accident. */
 #define MAX_CLASHES 8
 /* An event that is damaged so many times in a row was not damaged on the way. */
@@ -544,6 +546,23 @@ healed(struct ml_source *s)
 	s->corrupt = 0;
 }
 
+/* The stream stands still while the copy reads the tables as they were at this place.  1: there is nothing more to do. */
+static int
+wait_for_copy(struct ml_source *s, struct ml_err *err)
+{
+	struct pollfd pfd = { .fd = s->wake_fd, .events = POLLIN };
+
+	if (ml_feed_drained(&s->feed, err) < 0 || copy_step(s, err) < 0)
+		return -1;
+	if (s->feed.stopped || s->feed.finished || stopping(s))
+		return 1;
+	if (mono_us() - s->chores_us >= CHORES_US)
+		chores(s);
+	if (poll(&pfd, 1, s->copy_wait_us < HELD_US ? (int)(s->copy_wait_us / 1000) + 1 : HELD_US / 1000) > 0)
+		(void)woken_by_copy(s);
+	return stopping(s);
+}
+
 /* Until the stream breaks (-1) or is not wanted any more (0). */
 static int
 stream(struct ml_source *s, struct ml_dump *d, struct ml_err *err)
@@ -555,7 +574,16 @@ stream(struct ml_source *s, struct ml_dump *d, struct ml_err *err)
 	for (;;) {
 		const uint8_t *p;
 		uint32_t len;
-		enum ml_dump_result res = ml_dump_next(d, timeout_us, &p, &len, err);
+		enum ml_dump_result res;
+
+		if (f->snap != NULL && ml_snapshot_holds(f->snap, f)) {
+			int rc = wait_for_copy(s, err);
+
+			if (rc != 0)
+				return rc < 0 ? -1 : 0;
+			continue;
+		}
+		res = ml_dump_next(d, timeout_us, &p, &len, err);
 
 		timeout_us = 0;
 		switch (res) {
@@ -651,7 +679,7 @@ run(struct ml_source *s, struct ml_err *err)
 		*err = (struct ml_err){ 0 };
 		if (!begun && begin(s, err) == 0)
 			begun = true;
-		if (begun && ml_feed_done_before(&s->feed))
+		if (begun && ml_feed_done_before(&s->feed, err) > 0)
 			break;
 		if (begun && err->code == ML_OK && open_dump(s, &d, err) == 0 && stream(s, d, err) == 0)
 			break;

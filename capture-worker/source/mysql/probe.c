@@ -7,6 +7,7 @@
 #include "capture-worker/source/mysql/clock.h"
 #include "capture-worker/source/mysql/mysql_int.h"
 #include "capture-worker/source/mysql/schema_read.h"
+#include "capture-worker/source/mysql/snapshot/check.h"
 #include "capture-worker/source/mysql/start.h"
 #include "capture-worker/source/mysql/trouble.h"
 
@@ -146,6 +147,8 @@ ml_my_probe(const struct ml_source_env *env, struct ml_source_facts *facts, stru
 		goto out;
 tables:
 	if (ml_schema_read_tables(&c, t, env->filter, &tables, err) < 0)
+		goto out;
+	if (!env->tables_only && ml_snapshot_check(env, &c, &server, facts->current_ts, tables.v, tables.n, err) < 0)
 		goto out;
 	facts->tables = tables.v;
 	facts->n_tables = tables.n;

@@ -11,6 +11,7 @@
 
 #include "capture-worker/mounter/column.h"
 #include "capture-worker/quota.h"
+#include "capture-worker/source/mysql/snapshot/reader_int.h"
 #include "capture-worker/source/mysql/start.h"
 #include "common/text/num.h"
 
@@ -25,38 +26,6 @@
 /* MySQL: how often, and how many times, it is asked whether it shows what it has logged. */
 #define SHOWN_PAUSE_NS 2000000
 #define SHOWN_TRIES 5000
-
-struct value {
-	enum ml_copy_kind kind;
-	uint16_t out;   /* index of the datum */
-	uint8_t digits; /* of the fraction */
-	bool strip;     /* zeros that ZEROFILL put in front */
-	struct ml_charconv *conv;
-	union {
-		int64_t i;
-		uint64_t u;
-		float f32;
-		double f64;
-		MYSQL_TIME t;
-	};
-	char *buf;
-	unsigned long size, len;
-	my_bool null, cut;
-};
-
-struct ml_copy_reader {
-	const struct ml_my_target *target;
-	struct ml_stamp stamp;
-	struct ml_quota *quota;
-	struct ml_my_conn conn;
-	pthread_mutex_t lock; /* of fd and stopped */
-	int fd;
-	bool stopped;
-	struct value *v; /* of the table being read */
-	MYSQL_BIND *bind;
-	size_t n;
-	struct ml_buf sql;
-};
 
 struct ml_copy_reader *
 ml_copy_reader_new(const struct ml_my_target *t, const struct ml_tz *tz, struct ml_quota *quota)
@@ -97,10 +66,11 @@ set_fd(struct ml_copy_reader *r, int fd)
 	pthread_mutex_unlock(&r->lock);
 }
 
-static void
-hang_up(struct ml_copy_reader *r)
+void
+ml_copy_hang_up(struct ml_copy_reader *r)
 {
 	set_fd(r, -1);
+	r->held = false;
 	ml_my_close(&r->conn);
 }
 
@@ -109,7 +79,7 @@ ml_copy_reader_free(struct ml_copy_reader *r)
 {
 	if (r == NULL)
 		return;
-	hang_up(r);
+	ml_copy_hang_up(r);
 	drop_values(r);
 	ml_buf_fini(&r->sql);
 	pthread_mutex_destroy(&r->lock);
@@ -140,8 +110,8 @@ ml_copy_chunk_fini(struct ml_copy_chunk *c)
 	*c = (struct ml_copy_chunk){ 0 };
 }
 
-static int
-ready(struct ml_copy_reader *r, struct ml_err *err)
+int
+ml_copy_reader_connect(struct ml_copy_reader *r, struct ml_err *err)
 {
 	static const char *const sql[] = {
 		"SET SESSION sql_mode = ''",
@@ -167,7 +137,7 @@ ready(struct ml_copy_reader *r, struct ml_err *err)
 /* ---- what is selected ---- */
 
 static int
-plan_value(struct value *v, MYSQL_BIND *b, const struct ml_column *c, bool in_key, struct ml_err *err)
+plan_value(struct ml_copy_value *v, MYSQL_BIND *b, const struct ml_column *c, bool in_key, struct ml_err *err)
 {
 	const struct ml_charset *cs;
 
@@ -300,7 +270,7 @@ put_clock(char *p, unsigned hour, const MYSQL_TIME *t, unsigned digits)
 }
 
 static char *
-time_text(const struct value *v, char *p, unsigned digits)
+time_text(const struct ml_copy_value *v, char *p, unsigned digits)
 {
 	if (v->kind == ML_CK_TIME) {
 		if (v->t.neg)
@@ -328,7 +298,7 @@ days(int64_t y, unsigned m, unsigned d)
 }
 
 static char *
-stamp_text(struct ml_copy_reader *r, const struct value *v, char *p)
+stamp_text(struct ml_copy_reader *r, const struct ml_copy_value *v, char *p)
 {
 	const MYSQL_TIME *t = &v->t;
 	int64_t s = 0;
@@ -341,7 +311,7 @@ stamp_text(struct ml_copy_reader *r, const struct value *v, char *p)
 static const char *
 bytes_of(struct ml_copy_reader *r, MYSQL_STMT *st, struct ml_arena *a, size_t i)
 {
-	struct value *v = &r->v[i];
+	struct ml_copy_value *v = &r->v[i];
 	char *p = ml_arena_bytes(a, v->len + 1);
 
 	if (v->len <= v->size) {
@@ -369,7 +339,7 @@ datum_of(struct ml_copy_reader *r, MYSQL_STMT *st, struct ml_batch *b, size_t i,
 	struct ml_arena *a = &b->arena;
 	struct ml_coldec vector = { .op = ML_COP_VECTOR };
 	struct ml_colenv env = { .arena = a };
-	struct value *v = &r->v[i];
+	struct ml_copy_value *v = &r->v[i];
 	size_t len = v->len;
 	const char *s;
 	char *p, *end;
@@ -441,7 +411,7 @@ bound_of(struct ml_copy_reader *r, const struct ml_schema *s, const struct ml_in
 		abort();
 	for (uint16_t k = 0; k < key->n_cols; k++) {
 		struct ml_buf b = { 0 };
-		const struct value *v = NULL;
+		const struct ml_copy_value *v = NULL;
 		char text[ML_VALUE_MAX];
 
 		for (size_t i = 0; i < r->n; i++)
@@ -643,25 +613,72 @@ await_shown(struct ml_copy_reader *r, const char *passed, struct ml_err *err)
 	return ML_ERRF(err, ErrUpstreamUnavailable, 0, "%s does not show the transactions it has logged", r->conn.addr);
 }
 
+/* A table that only a lock gives a place to; see ML_COPY_LOCK_SHORT. */
+static int
+read_locked(struct ml_copy_reader *r, const struct ml_copy_want *w, struct ml_copy_chunk *c, struct ml_err *err)
+{
+	bool brief = w->how == ML_COPY_LOCK_SHORT;
+	struct ml_my_conn locker = { 0 };
+	struct ml_err ignored;
+	int rc = -1;
+
+	if (ml_copy_lock(r, &locker, w->schema, err) < 0)
+		return -1;
+	if ((brief && ml_copy_begin_view(r, err) < 0) || ml_start_head_offset(&locker, c->file, &c->offset, err) < 0)
+		goto out;
+	if (brief)
+		ml_copy_unlock(&locker);
+	if (w->placed(w->arg, c->file, c->offset) < 0) {
+		ML_ERRF(err, ErrUpstreamUnavailable, 0, "stopped");
+		goto out;
+	}
+	rc = select_rows(r, w, c, err);
+out:
+	if (brief && r->conn.my != NULL)
+		(void)ml_my_query(&r->conn, "ROLLBACK", NULL, &ignored);
+	ml_copy_unlock(&locker);
+	return rc;
+}
+
 static int
 read_chunk(struct ml_copy_reader *r, const struct ml_copy_want *w, struct ml_copy_chunk *c, struct ml_err *err)
 {
 	struct ml_err ignored;
 
-	if (ready(r, err) < 0 || plan_values(r, w->schema, w->key, err) < 0)
+	if (w->how == ML_COPY_HELD && (!r->held || r->conn.my == NULL))
+		return ML_ERR(err, ErrUpstreamUnavailable, 0, r->conn.addr, "the view of the tables is lost");
+	if (ml_copy_reader_connect(r, err) < 0 || plan_values(r, w->schema, w->key, err) < 0)
 		return -1;
-	if (w->how == ML_COPY_AFTER)
+	switch (w->how) {
+	case ML_COPY_AFTER:
 		return (w->passed != NULL && await_shown(r, w->passed, err) < 0) || select_rows(r, w, c, err) < 0
 			       ? -1
 			       : ml_start_head_offset(&r->conn, c->file, &c->offset, err);
-	if (ml_my_query(&r->conn, "START TRANSACTION WITH CONSISTENT SNAPSHOT", NULL, err) < 0 ||
-		view_place(r, c, err) < 0 || (w->placed != NULL && w->placed(w->arg, c->file, c->offset) < 0) ||
-		select_rows(r, w, c, err) < 0) {
-		if (r->conn.my != NULL)
-			(void)ml_my_query(&r->conn, "ROLLBACK", NULL, &ignored);
-		return -1;
+	case ML_COPY_HELD:
+		snprintf(c->file, sizeof(c->file), "%s", w->file);
+		c->offset = w->offset;
+		if (w->placed != NULL && w->placed(w->arg, c->file, c->offset) < 0)
+			return ML_ERRF(err, ErrUpstreamUnavailable, 0, "stopped");
+		return select_rows(r, w, c, err);
+	case ML_COPY_LOCK_SHORT:
+	case ML_COPY_LOCK_LONG:
+		return read_locked(r, w, c, err);
+	case ML_COPY_EXACT:
+		break;
 	}
+	if (ml_copy_begin_view(r, err) < 0 || view_place(r, c, err) < 0)
+		goto fail;
+	if (w->placed != NULL && w->placed(w->arg, c->file, c->offset) < 0) {
+		ML_ERRF(err, ErrUpstreamUnavailable, 0, "stopped");
+		goto fail;
+	}
+	if (select_rows(r, w, c, err) < 0)
+		goto fail;
 	return ml_my_query(&r->conn, "COMMIT", NULL, err);
+fail:
+	if (r->conn.my != NULL)
+		(void)ml_my_query(&r->conn, "ROLLBACK", NULL, &ignored);
+	return -1;
 }
 
 int
@@ -673,98 +690,11 @@ ml_copy_read(struct ml_copy_reader *r, const struct ml_copy_want *w, struct ml_c
 	if (read_chunk(r, w, &c, err) < 0) {
 		ml_copy_chunk_fini(&c);
 		if (err->code == ML_ErrUpstreamUnavailable)
-			hang_up(r);
+			ml_copy_hang_up(r);
 		return -1;
 	}
 	*out = c;
 	if (out->first == NULL)
 		out->tail = &out->first;
 	return 0;
-}
-
-void
-ml_copy_look_fini(struct ml_copy_look *l)
-{
-	ml_buf_fini(&l->create);
-	*l = (struct ml_copy_look){ 0 };
-}
-
-static int
-show_create(struct ml_copy_reader *r, const struct ml_schema *s, struct ml_copy_look *out, struct ml_err *err)
-{
-	MYSQL_RES *res;
-	MYSQL_ROW row;
-
-	ml_buf_clear(&r->sql);
-	ml_buf_puts(&r->sql, "SHOW CREATE TABLE ");
-	ml_copy_name(&r->sql, s);
-	if (ml_my_query(&r->conn, "SET character_set_results = utf8mb4, sql_quote_show_create = 1", NULL, err) < 0 ||
-		ml_my_query(&r->conn, r->sql.data, &res, err) < 0)
-		return -1;
-	row = res != NULL && mysql_num_fields(res) >= 2 ? mysql_fetch_row(res) : NULL;
-	if (row != NULL && row[1] != NULL)
-		ml_buf_put(&out->create, row[1], mysql_fetch_lengths(res)[1]);
-	mysql_free_result(res);
-	if (out->create.len == 0)
-		return ML_ERR(err, ErrMySQLQueryError, 0, r->conn.addr, "SHOW CREATE TABLE tells nothing");
-	return ml_my_query(&r->conn, "SET character_set_results = NULL", NULL, err) < 0
-		       ? -1
-		       : ml_start_head_offset(&r->conn, out->file, &out->offset, err);
-}
-
-int
-ml_copy_look(struct ml_copy_reader *r, struct ml_schema *s, const struct ml_index *key, bool create,
-	struct ml_copy_look *out, struct ml_err *err)
-{
-	MYSQL_RES *res;
-	MYSQL_ROW row;
-	int rc = -1;
-
-	*out = (struct ml_copy_look){ .transactional = true };
-	if (ready(r, err) < 0)
-		goto out;
-	ml_buf_clear(&r->sql);
-	ml_buf_puts(&r->sql, "SELECT t.TABLE_ROWS, e.TRANSACTIONS FROM information_schema.TABLES t LEFT JOIN "
-			     "information_schema.ENGINES e ON e.ENGINE = t.ENGINE WHERE t.TABLE_SCHEMA = ");
-	ml_my_quote(&r->conn, &r->sql, s->db.s);
-	ml_buf_puts(&r->sql, " AND t.TABLE_NAME = ");
-	ml_my_quote(&r->conn, &r->sql, s->table.s);
-	if (ml_my_query(&r->conn, r->sql.data, &res, err) < 0)
-		goto out;
-	row = res != NULL ? mysql_fetch_row(res) : NULL;
-	if (row != NULL) {
-		out->rows = row[0] != NULL ? strtoull(row[0], NULL, 10) : 0;
-		out->transactional = row[1] != NULL && strcasecmp(row[1], "YES") == 0;
-	}
-	mysql_free_result(res);
-	if (ml_copy_key_is_integer(s, key)) {
-		const struct ml_column *c = &s->columns[key->cols[0]];
-
-		ml_buf_clear(&r->sql);
-		ml_buf_printf(&r->sql, "SELECT MIN(`%s`), MAX(`%s`) FROM ", c->name.s, c->name.s);
-		ml_copy_name(&r->sql, s);
-		if (strchr(c->name.s, '`') == NULL) {
-			if (ml_my_query(&r->conn, r->sql.data, &res, err) < 0)
-				goto out;
-			row = res != NULL ? mysql_fetch_row(res) : NULL;
-			if (row != NULL && row[0] != NULL && row[1] != NULL) {
-				bool is_unsigned = (c->flags & ML_F_UNSIGNED) != 0;
-
-				out->has_range = true;
-				out->is_signed = !is_unsigned;
-				out->min =
-					is_unsigned ? strtoull(row[0], NULL, 10) : (uint64_t)strtoll(row[0], NULL, 10);
-				out->max =
-					is_unsigned ? strtoull(row[1], NULL, 10) : (uint64_t)strtoll(row[1], NULL, 10);
-			}
-			mysql_free_result(res);
-		}
-	}
-	rc = create ? show_create(r, s, out, err) : 0;
-out:
-	if (rc < 0)
-		ml_copy_look_fini(out);
-	if (rc < 0 && err->code == ML_ErrUpstreamUnavailable)
-		hang_up(r);
-	return rc;
 }

@@ -20,14 +20,20 @@ struct ml_tz;
 enum ml_copy_how {
 	ML_COPY_EXACT, /* MariaDB, transactional tables: a consistent snapshot tells its own place */
 	ML_COPY_AFTER, /* the log's end after the SELECT */
+	ML_COPY_HELD,  /* of the view that ml_copy_reader_hold has opened: the caller knows its place */
+	/* Whole tables where no view tells its place: the table is locked for the moment in which the view is opened ... */
+	ML_COPY_LOCK_SHORT,
+	ML_COPY_LOCK_LONG, /* ... or, where no view is of it, while it is read */
 };
 
 struct ml_copy_want {
 	struct ml_schema *schema; /* borrowed for the call; batches pin it */
 	const struct ml_index *key;
 	struct ml_copy_bound after, upto; /* borrowed */
-	uint64_t max_rows, max_bytes;     /* the chunk ends at either; whole tables have no limit */
+	uint64_t max_rows, max_bytes;     /* 0: none.  The chunk ends at either; whole tables have no limit */
 	enum ml_copy_how how;
+	const char *file; /* HELD: the view's place */
+	uint64_t offset;
 	/*
 	 * MySQL: groups that the stream has passed; the SELECT waits until the server shows all of them to readers, which it does
 	 * a moment after it has logged them.  NULL: nothing to wait for.
@@ -35,7 +41,7 @@ struct ml_copy_want {
 	const char *passed;
 	/*
 	 * Whole tables: told of the place before the first row is read, then each full batch is handed over instead of being
-	 * kept.  -1 ends the reading.  NULL: the chunk keeps its batches.
+	 * kept (and is the taker's also after -1).  -1 ends the reading.  NULL: the chunk keeps its batches.
 	 */
 	int (*placed)(void *arg, const char *file, uint64_t offset);
 	int (*take)(void *arg, struct ml_batch *b);
@@ -69,6 +75,10 @@ struct ml_copy_reader *ml_copy_reader_new(const struct ml_my_target *t, const st
 void ml_copy_reader_free(struct ml_copy_reader *r);
 /* What is being read ends soon with an error; from any thread. */
 void ml_copy_reader_stop(struct ml_copy_reader *r);
+/* Connects and sets up the session, unless it is there. */
+int ml_copy_reader_connect(struct ml_copy_reader *r, struct ml_err *err);
+/* Opens a view of this instant for ML_COPY_HELD, or gives it up. */
+int ml_copy_reader_hold(struct ml_copy_reader *r, bool view, struct ml_err *err);
 /* Connects where needed.  Errors: those of conn.h; err->lib is the server's code.  *out is filled by success alone. */
 int ml_copy_read(struct ml_copy_reader *r, const struct ml_copy_want *w, struct ml_copy_chunk *out, struct ml_err *err);
 int ml_copy_look(struct ml_copy_reader *r, struct ml_schema *s, const struct ml_index *key, bool create,

@@ -10,7 +10,7 @@
 #include "capture-worker/source/mysql/schema_read.h"
 
 /* TiDB's action codes (protocols.md 2.9). */
-enum { ACTION_CREATE_SCHEMA = 1, ACTION_CREATE_TABLE = 3 };
+enum { ACTION_CREATE_SCHEMA = 1, ACTION_CREATE_TABLE = 3, ACTION_TRUNCATE = 11 };
 
 struct reading {
 	struct ml_copy_dbs *dbs;
@@ -73,6 +73,18 @@ text_of(const char *s)
 }
 
 static void
+put_name(struct ml_buf *out, const char *name)
+{
+	ml_buf_putc(out, '`');
+	for (const char *p = name; *p != '\0'; p++) {
+		if (*p == '`')
+			ml_buf_putc(out, '`');
+		ml_buf_putc(out, *p);
+	}
+	ml_buf_putc(out, '`');
+}
+
+static void
 emit(struct ml_feed *f, struct ml_ddl *d, ml_ts ts)
 {
 	struct ml_batch *b = ml_batch_new();
@@ -104,13 +116,8 @@ ml_copy_make_dbs(struct ml_feed *f, const struct ml_copy_dbs *dbs, struct ml_err
 		};
 
 		ml_buf_clear(&sql);
-		ml_buf_puts(&sql, "CREATE DATABASE IF NOT EXISTS `");
-		for (const char *p = db->name; *p != '\0'; p++) {
-			if (*p == '`')
-				ml_buf_putc(&sql, '`');
-			ml_buf_putc(&sql, *p);
-		}
-		ml_buf_putc(&sql, '`');
+		ml_buf_puts(&sql, "CREATE DATABASE IF NOT EXISTS ");
+		put_name(&sql, db->name);
 		d.query = (struct ml_text){ sql.data, (uint32_t)sql.len };
 		emit(f, &d, ts);
 	}
@@ -177,4 +184,28 @@ ml_copy_make_table(struct ml_feed *f, const struct ml_copy_dbs *dbs, struct ml_s
 		emit(f, &d, *ts);
 	ml_arena_fini(&a);
 	return rc;
+}
+
+int
+ml_copy_empty_table(struct ml_feed *f, struct ml_schema *s, struct ml_err *err)
+{
+	struct ml_buf sql = { 0 };
+	struct ml_ddl d = {
+		.action = ACTION_TRUNCATE,
+		.db = s->db,
+		.table = s->table,
+		.default_db = s->db,
+		.schema = s,
+	};
+	ml_ts ts;
+
+	if (ml_feed_copy_begin(f, &ts, err) < 0)
+		return -1;
+	ml_buf_puts(&sql, "TRUNCATE TABLE ");
+	put_name(&sql, s->table.s);
+	d.query = (struct ml_text){ sql.data, (uint32_t)sql.len };
+	if (!f->stopped)
+		emit(f, &d, ts);
+	ml_buf_fini(&sql);
+	return 0;
 }

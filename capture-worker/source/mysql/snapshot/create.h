@@ -38,4 +38,6 @@ int ml_copy_make_dbs(struct ml_feed *f, const struct ml_copy_dbs *dbs, struct ml
  */
 int ml_copy_make_table(struct ml_feed *f, const struct ml_copy_dbs *dbs, struct ml_schema *s, const char *text,
 	size_t len, ml_ts *ts, struct ml_err *err);
+/* A table is to be emptied before it is copied as a whole.  Should the shard stop, f->stopped says so. */
+int ml_copy_empty_table(struct ml_feed *f, struct ml_schema *s, struct ml_err *err);
 #endif

@@ -29,6 +29,8 @@ ml_copy_options_read(struct ml_copy_options *o, const char *json)
 		v = ml_replica_get(doc, "snapshot");
 		if (v != NULL && v->type == ML_JSON_STRING && strcasecmp(v->s, "incremental") == 0)
 			o->method = ML_COPY_INCREMENTAL;
+		if (v != NULL && v->type == ML_JSON_STRING && strcasecmp(v->s, "locked") == 0)
+			o->method = ML_COPY_LOCKED;
 		v = ml_replica_get(doc, "create-tables");
 		if (v != NULL && v->type == ML_JSON_BOOL)
 			o->create_tables = v->b;

@@ -6,7 +6,7 @@
 
 #define ML_COPY_MAX_THREADS 64
 
-enum ml_copy_method { ML_COPY_NONE, ML_COPY_INCREMENTAL };
+enum ml_copy_method { ML_COPY_NONE, ML_COPY_INCREMENTAL, ML_COPY_LOCKED };
 
 struct ml_copy_options {
 	enum ml_copy_method method;

@@ -10,7 +10,10 @@
 #include <unistd.h>
 
 #include "capture-worker/source/mysql/feed_int.h"
+#include "capture-worker/source/mysql/snapshot/check.h"
+#include "capture-worker/source/mysql/snapshot/hold.h"
 #include "capture-worker/source/mysql/snapshot/snapshot_int.h"
+#include "capture-worker/source/mysql/snapshot/whole.h"
 #include "common/run/log.h"
 
 /* One chunk's rows in memory, at most; and all chunks together are this part of the shard's quota. */
@@ -62,6 +65,7 @@ reader_main(void *arg)
 			     : ml_copy_read(j->reader, &j->want, &j->chunk, &j->err);
 		pthread_mutex_lock(&s->lock);
 		j->state = rc < 0 ? ML_COPY_FAILED : ML_COPY_READY;
+		pthread_cond_broadcast(&s->work);
 		atomic_store(&s->news, true);
 		(void)!write(s->env.wake_fd, &one, sizeof(one));
 	}
@@ -92,6 +96,7 @@ static void
 job_clear(struct ml_copy_job *j)
 {
 	ml_copy_chunk_fini(&j->chunk);
+	ml_copy_whole_clear(j);
 	ml_copy_look_fini(&j->seen);
 	ml_copy_window_clear(&j->window);
 	ml_schema_unref(j->schema);
@@ -166,7 +171,7 @@ ml_snapshot_open(struct ml_snapshot **out, const struct ml_snapshot_env *env, st
 	s->create = env->options.create_tables && env->env->every_ddl;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->work, NULL);
-	if (env->flavor == ML_MYSQL && !env->gtids) {
+	if (env->flavor == ML_MYSQL && !env->gtids && env->options.method != ML_COPY_LOCKED) {
 		ML_ERR(err, ErrInvalidReplicaConfig, 0,
 			"snapshot=incremental needs gtid_mode=ON where the upstream is MySQL");
 		goto fail;
@@ -183,13 +188,8 @@ ml_snapshot_open(struct ml_snapshot **out, const struct ml_snapshot_env *env, st
 	for (size_t i = 0; i < s->state.n; i++) {
 		const struct ml_copy_table *t = s->state.v[i];
 
-		if (t->done || ml_copy_key(t->schema) != NULL)
-			continue;
-		ML_ERRF(err, ErrInvalidReplicaConfig, 0,
-			"invalid replica config, snapshot: table %s.%s has no key to be copied by (a primary key or a unique key "
-			"of NOT NULL columns, whole ones); leave it out by the filter, or set snapshot=none",
-			t->db, t->name);
-		goto fail;
+		if (!t->done && ml_snapshot_check_table(t->schema, env->env->every_ddl, &env->options, err) < 0)
+			goto fail;
 	}
 	s->n_jobs = s->state.n_open > 0 ? env->options.threads : 0;
 	s->jobs = calloc(s->n_jobs > 0 ? s->n_jobs : 1, sizeof(*s->jobs));
@@ -242,7 +242,7 @@ ml_snapshot_rows(struct ml_snapshot *s, struct ml_batch *b, uint32_t from)
 		if (s->last == NULL)
 			continue;
 		/* The copy will have what it made of the table. */
-		if (s->last->stage != ML_COPY_OPEN) {
+		if (s->last->stage != ML_COPY_OPEN || row->schema->handle == NULL) {
 			kept--;
 			continue;
 		}
@@ -251,12 +251,8 @@ ml_snapshot_rows(struct ml_snapshot *s, struct ml_batch *b, uint32_t from)
 		for (uint32_t k = 0; k < s->n_jobs; k++) {
 			struct ml_copy_job *j = &s->jobs[k];
 
-			if (j->table != s->last)
-				continue;
-			if (key != NULL)
+			if (j->table == s->last && key != NULL)
 				ml_copy_window_row(&j->window, key, row);
-			else
-				j->dirty = true;
 		}
 	}
 	b->n_changes -= b->n_rows - kept;
@@ -296,7 +292,27 @@ before(uint64_t file, uint64_t offset, uint64_t file2, uint64_t offset2)
 	return file < file2 || (file == file2 && offset < offset2);
 }
 
+bool
+ml_snapshot_holds(const struct ml_snapshot *s, const struct ml_feed *f)
+{
+	return s->held && !s->hold_lost && s->state.n_open > 0 && !f->reader.open &&
+	       !before(ml_binlog_number(f->reader.place.file), f->reader.place.offset, ml_binlog_number(s->hold_file),
+		       s->hold_offset);
+}
+
 /* ---- jobs ---- */
+
+static enum ml_copy_how
+how_to_read(const struct ml_snapshot *s, const struct ml_copy_table *t, bool whole)
+{
+	if (s->held)
+		return ML_COPY_HELD;
+	if (s->env.flavor == ML_MARIADB && t->transactional)
+		return ML_COPY_EXACT;
+	if (!whole)
+		return ML_COPY_AFTER;
+	return t->transactional ? ML_COPY_LOCK_SHORT : ML_COPY_LOCK_LONG;
+}
 
 static bool
 give(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, struct ml_copy_table *t, size_t range)
@@ -314,9 +330,17 @@ give(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, struct ml_
 		.key = ml_copy_key(j->schema),
 		.max_rows = s->env.options.chunk_rows,
 		.max_bytes = s->max_bytes,
-		.how = s->env.flavor == ML_MARIADB && t->transactional ? ML_COPY_EXACT : ML_COPY_AFTER,
+		.file = s->hold_file,
+		.offset = s->hold_offset,
 	};
-	if (!j->look) {
+	j->whole = !j->look && j->want.key == NULL;
+	j->want.how = how_to_read(s, t, j->whole);
+	if (j->whole) {
+		j->want.max_rows = j->want.max_bytes = 0;
+		j->want.placed = ml_copy_whole_placed;
+		j->want.take = ml_copy_whole_take;
+		j->want.arg = j;
+	} else if (!j->look) {
 		t->ranges[range].busy = true;
 		ml_copy_bound_copy(&j->want.after, &t->ranges[range].after);
 		ml_copy_bound_copy(&j->want.upto, &t->ranges[range].upto);
@@ -332,6 +356,9 @@ give(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, struct ml_
 	j->state = ML_COPY_WANTED;
 	pthread_cond_broadcast(&s->work);
 	pthread_mutex_unlock(&s->lock);
+	/* What the stream brings before the place is left out or not by the place: it must not come first. */
+	if (j->whole)
+		ml_copy_whole_await(j);
 	return true;
 }
 
@@ -383,6 +410,8 @@ find_work(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, uint6
 	/* All tables first, since they may refer to each other. */
 	if (find_unmade(s, f, j, now, wait_us))
 		return true;
+	if (s->env.options.method == ML_COPY_LOCKED && !ml_copy_hold(s, f, now, wait_us))
+		return false;
 	if (s->next_us > now) {
 		*wait_us = s->next_us - now < *wait_us ? s->next_us - now : *wait_us;
 		return false;
@@ -395,15 +424,20 @@ find_work(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, uint6
 			if (t->done || (t->n_ranges > 0) != begun || t->schema == NULL || t->stage != ML_COPY_OPEN)
 				continue;
 			refresh(f, t);
-			if (ml_copy_key(t->schema) == NULL)
-				continue;
 			if (t->retry_us > now || !ml_schema_store_certain(f->store, t->schema)) {
 				uint64_t us = t->retry_us > now ? t->retry_us - now : RETRY_US;
 
 				*wait_us = us < *wait_us ? us : *wait_us;
+				/* Only the stream can make it clear again. */
+				s->hold_lost = s->held;
 				continue;
 			}
 			if (!t->looked) {
+				if (!in_hand(s, t))
+					return give(s, f, j, t, SIZE_MAX);
+				continue;
+			}
+			if (ml_copy_key(t->schema) == NULL) {
 				if (!in_hand(s, t))
 					return give(s, f, j, t, SIZE_MAX);
 				continue;
@@ -447,11 +481,13 @@ looked(struct ml_snapshot *s, struct ml_copy_job *j)
 		t->estimated = l->rows;
 	if (t->n_ranges > 0)
 		return;
+	t->started_ms = wall_ms();
+	if (ml_copy_key(t->schema) == NULL)
+		return;
 	if (!l->has_range || l->rows < DIVIDE_CHUNKS * chunk * n || l->max - l->min < n)
 		n = 1;
 	ml_copy_table_ranges(t, n);
 	ml_copy_table_set_key(t, t->schema, ml_copy_key(t->schema));
-	t->started_ms = wall_ms();
 	step = n > 1 ? (l->max - l->min) / n : 0;
 	for (uint64_t i = 1; i < n; i++) {
 		set_bound(&t->ranges[i - 1].upto, l->min + i * step, l->is_signed);
@@ -467,6 +503,10 @@ failed(struct ml_snapshot *s, struct ml_copy_job *j, uint64_t now)
 	if (t == NULL)
 		return;
 	t->retry_us = now + RETRY_US;
+	/* A definition that changed under the view, too. */
+	s->hold_lost = s->hold_lost || s->held;
+	if (s->held)
+		t->retry_us = now;
 	t->failures++;
 	ml_log_err(t->failures >= TELL_FAILURES ? ML_WARN : ML_DEBUG, s->env.env->object, &j->err,
 		"a chunk of the initial copy is to be read again");
@@ -486,6 +526,28 @@ throttle(struct ml_snapshot *s, uint64_t rows, uint64_t now)
 	if (s->next_us < now)
 		s->next_us = now;
 	s->next_us += rows * 1000000 / rate;
+}
+
+static void
+finish_table(struct ml_snapshot *s, struct ml_copy_job *j)
+{
+	struct ml_copy_table *t = j->table;
+
+	j->table = NULL;
+	t->finished_ms = wall_ms();
+	t->estimated = t->rows;
+	ml_copy_state_done(&s->state, t);
+	s->last_schema = NULL;
+	ml_info(s->env.env->object, "table copied table=%s.%s rows=%llu open=%zu", t->db, t->name,
+		(unsigned long long)t->rows, s->state.n_open);
+}
+
+static void
+all_well(struct ml_snapshot *s)
+{
+	if (s->warned)
+		s->env.env->warn(s->env.env->arg, NULL);
+	s->warned = false;
 }
 
 /* The stream stands at or behind the chunk's place: its rows go out. */
@@ -523,18 +585,9 @@ emit_chunk(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, stru
 		done = done && t->ranges[i].done;
 	if (done) {
 		r->busy = false;
-		j->table = NULL;
-		t->finished_ms = wall_ms();
-		t->estimated = t->rows;
-		ml_copy_state_done(&s->state, t);
-		s->last_schema = NULL;
-		ml_info(s->env.env->object, "table copied table=%s.%s rows=%llu open=%zu", t->db, t->name,
-			(unsigned long long)t->rows, s->state.n_open);
+		finish_table(s, j);
 	}
-	if (s->warned && t->failures == 0) {
-		s->env.env->warn(s->env.env->arg, NULL);
-		s->warned = false;
-	}
+	all_well(s);
 	ml_copy_state_pack(&s->state, &f->copied);
 	if (j->chunk.rows > 0 || done)
 		ml_feed_copy_end(f);
@@ -574,6 +627,44 @@ open_made(struct ml_snapshot *s)
 	}
 	if (s->n_shut == 0 && !s->dbs_wanted)
 		atomic_store(&s->all_open, true);
+}
+
+/* The reader of a whole table knows its place, and waits for us.  1: the stream has to come there first. */
+static int
+take_whole(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, uint64_t now, struct ml_err *err)
+{
+	uint64_t file = ml_binlog_number(f->reader.place.file), offset = f->reader.place.offset;
+	uint64_t at = ml_binlog_number(j->place_file);
+	struct ml_copy_table *t = j->table;
+	int rc;
+
+	if (t == NULL || j->dirty || before(at, j->place_offset, file, offset)) {
+		ml_copy_whole_cancel(j);
+		if (t != NULL)
+			t->retry_us = now + RETRY_US / 10;
+		return 0;
+	}
+	if (before(file, offset, at, j->place_offset) || !ml_feed_copy_ready(f))
+		return 1;
+	if (s->held && !t->transactional)
+		return ML_ERRF(err, ErrInvalidReplicaConfig, 0,
+			"invalid replica config, snapshot=locked: table %s.%s has no key, and its engine no view of one instant; leave it "
+			"out by the filter, or set snapshot=incremental",
+			t->db, t->name);
+	t->rows = 0;
+	rc = ml_copy_whole_emit(j, f, err);
+	if (rc < 0 || f->stopped)
+		return rc;
+	if (rc > 0) {
+		failed(s, j, now);
+		return 0;
+	}
+	t->failures = 0;
+	finish_table(s, j);
+	all_well(s);
+	ml_copy_state_pack(&s->state, &f->copied);
+	ml_feed_copy_end(f);
+	return 0;
 }
 
 /* What a reader has ended.  1: it has to wait for the stream. */
@@ -616,6 +707,15 @@ take(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, bool ok, u
 	return emit_chunk(s, f, j, err);
 }
 
+static void
+set_idle(struct ml_snapshot *s, struct ml_copy_job *j)
+{
+	job_clear(j);
+	pthread_mutex_lock(&s->lock);
+	j->state = ML_COPY_IDLE;
+	pthread_mutex_unlock(&s->lock);
+}
+
 int
 ml_snapshot_step(struct ml_snapshot *s, struct ml_feed *f, uint64_t *wait_us, struct ml_err *err)
 {
@@ -645,7 +745,17 @@ ml_snapshot_step(struct ml_snapshot *s, struct ml_feed *f, uint64_t *wait_us, st
 		pthread_mutex_lock(&s->lock);
 		state = j->state;
 		pthread_mutex_unlock(&s->lock);
-		if (state == ML_COPY_READY || state == ML_COPY_FAILED) {
+		if (state == ML_COPY_PLACED) {
+			int rc = take_whole(s, f, j, now, err);
+
+			if (rc < 0)
+				return -1;
+			s->n_waiting += rc > 0;
+			if (rc > 0 || f->stopped)
+				continue;
+			state = ML_COPY_IDLE;
+			set_idle(s, j);
+		} else if (state == ML_COPY_READY || state == ML_COPY_FAILED) {
 			int rc = take(s, f, j, state == ML_COPY_READY, now, err);
 
 			if (rc < 0)
@@ -654,10 +764,8 @@ ml_snapshot_step(struct ml_snapshot *s, struct ml_feed *f, uint64_t *wait_us, st
 				s->n_waiting++;
 				continue;
 			}
-			job_clear(j);
-			pthread_mutex_lock(&s->lock);
-			j->state = state = ML_COPY_IDLE;
-			pthread_mutex_unlock(&s->lock);
+			state = ML_COPY_IDLE;
+			set_idle(s, j);
 		}
 		if (state == ML_COPY_IDLE)
 			(void)find_work(s, f, j, now, wait_us);

@@ -8,7 +8,8 @@
  * p is the log's end after the SELECT, and the SELECT begins when the server shows everything that the stream had passed.
  *
  *   job: IDLE --window opened--> WANTED --reader--> READY --stream is at p--> emitted, or dropped and read again --> IDLE
- *                                        \--------> FAILED --> IDLE, again later
+ *                                   |    \--------> FAILED --> IDLE, again later
+ *                  whole.h: p known \--> PLACED --stream is at p, rows go out--> READY
  *
  * All but ml_snapshot_stop belongs to the source's thread.
  */
@@ -63,6 +64,8 @@ void ml_snapshot_saved(struct ml_snapshot *s, ml_ts checkpoint_ts);
 void ml_snapshot_ddl(struct ml_snapshot *s, struct ml_feed *f, const struct ml_ddl_stmt *stmt);
 /* Cheap: ml_snapshot_step may have something to do. */
 bool ml_snapshot_due(const struct ml_snapshot *s);
+/* The stream must not go on now: ml_snapshot_step alone is to be called. */
+bool ml_snapshot_holds(const struct ml_snapshot *s, const struct ml_feed *f);
 /*
  * Between two groups: emits what is ready, gives readers work.  Returns how long it need not be called unless the eventfd says
  * so, in microseconds (UINT64_MAX: for ever); should the shard stop, f->stopped says so.  0 or -1 in *rc.

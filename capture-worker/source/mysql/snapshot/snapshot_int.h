@@ -10,7 +10,7 @@
 #include "capture-worker/source/mysql/snapshot/state.h"
 #include "capture-worker/source/mysql/snapshot/window.h"
 
-enum ml_copy_job_state { ML_COPY_IDLE, ML_COPY_WANTED, ML_COPY_READY, ML_COPY_FAILED };
+enum ml_copy_job_state { ML_COPY_IDLE, ML_COPY_WANTED, ML_COPY_PLACED, ML_COPY_READY, ML_COPY_FAILED };
 
 struct ml_copy_job {
 	struct ml_snapshot *s;
@@ -23,10 +23,17 @@ struct ml_copy_job {
 	bool create;              /* its definition, too */
 	struct ml_schema *schema; /* reference */
 	struct ml_copy_want want;
+	bool whole; /* see whole.h */
 	char *passed;
 	struct ml_copy_chunk chunk;
 	struct ml_copy_look seen;
 	struct ml_err err;
+	/* Of a whole table, under the lock. */
+	char place_file[256];
+	uint64_t place_offset;
+	bool go, cancelled;
+	struct ml_batch *queue, *queue_last;
+	unsigned n_queued;
 	/* Of the source's thread. */
 	struct ml_copy_table *table; /* NULL: it is gone */
 	size_t range;
@@ -57,6 +64,10 @@ struct ml_snapshot {
 	_Atomic bool all_open;
 	char **left_out; /* "db", NUL, "table": made by DDL of the group being read, which was not told */
 	size_t n_left_out;
+	/* snapshot=locked, see hold.h: the views of one instant are open, and its place; one of them is lost. */
+	bool held, hold_lost;
+	char hold_file[256];
+	uint64_t hold_offset, hold_retry_us;
 	/* The table of the stream's last rows. */
 	const struct ml_schema *last_schema;
 	struct ml_copy_table *last;
