@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A SQL target that is down, shy, strict, full of other people's rows, or cut off in COMMIT; and two-way copies."""
+"""A SQL target that is down, shy, strict, full of other people's rows, or cut off in COMMIT."""
 import base64
 import random
 import threading
@@ -181,51 +181,6 @@ class Trouble(Case):
             self.assertEqual(self.server.changefeed("slow")["state"], "normal")
             c.run("UNLOCK TABLES")
         self.equal("slow")
-
-
-class TwoWay(Case):
-    """Each server is copied to the other: what a copy wrote is not sent back."""
-
-    def check(self, user):
-        a, b = MariaDB(), MariaDB({"server-id": "2002"})
-        for db in (a, b):
-            db.run("CREATE USER few@'127.0.0.1'", "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, "
-                   "REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO few@'127.0.0.1'", "CREATE DATABASE two",
-                   "CREATE TABLE two.t (id INT PRIMARY KEY, n INT)")
-        to_b, to_a = Millrace(a), Millrace(b)
-        for server, db in ((to_b, b), (to_a, a)):
-            server.create("two", f"mysql://{user}@127.0.0.1:{db.port}/", filter_rules=["two.*"],
-                          replica_config={"bdr-mode": True})
-
-        def write(db, first):
-            with db.connect() as c:
-                for i in range(300):
-                    c.run(f"INSERT INTO two.t VALUES ({first + i}, 0)", f"UPDATE two.t SET n = n + 1 WHERE id >= {first} AND id < {first + 500}")
-                    if i % 3 == 0:
-                        c.query(f"DELETE FROM two.t WHERE id = {first + i // 2}")
-        threads = [threading.Thread(target=write, args=x) for x in ((a, 0), (b, 1000))]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join()
-        a.run("ALTER TABLE two.t ADD COLUMN c INT DEFAULT 3", "UPDATE two.t SET c = 4 WHERE id < 1000")
-        to_b.wait_caught_up("two")
-        b.run("INSERT INTO two.t VALUES (5000, 1, 2)")
-        to_b.wait_caught_up("two")
-        to_a.wait_caught_up("two")
-        self.assertEqual(same.difference(a, b, "two"), "")
-        # Quiet now: nothing goes round.
-        before = [db.query("SELECT @@gtid_binlog_pos")[0][0] for db in (a, b)]
-        time.sleep(1.5)
-        self.assertEqual([db.query("SELECT @@gtid_binlog_pos")[0][0] for db in (a, b)], before)
-        for x in (to_a, to_b, a, b):
-            x.stop()
-
-    def test_by_the_servers_id(self):
-        self.check("root")
-
-    def test_by_the_mark_where_the_id_may_not_be_set(self):
-        self.check("few")
 
 
 if __name__ == "__main__":

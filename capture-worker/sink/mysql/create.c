@@ -410,6 +410,8 @@ sql_create_run(struct sql_ddl *d, const struct ml_ddl *ddl, struct ml_err *err)
 		return 0;
 	if (sql_conn_open(c, d->target, true, err) != 0)
 		return -1;
+	if (c->target->mark_table)
+		sql_ddl_mark(c);
 	/* Looked at first: the server would refuse a statement that it does not understand even if the table is there. */
 	if (ddl->action == ACTION_TRUNCATE) {
 		rc = empty_table(c, ddl, err);

@@ -4,12 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "capture-worker/event/ddl_token.h"
+#include "capture-worker/event/mark.h"
 #include "capture-worker/sink/mysql/literal.h"
 
 /* TiDB's action codes (protocols.md 2.9). */
 enum {
 	ACTION_CREATE_SCHEMA = 1,
 	ACTION_DROP_SCHEMA = 2,
+	ACTION_CREATE_VIEW = 21,
 };
 
 void
@@ -137,6 +140,27 @@ use_db(struct sql_conn *c, const struct ml_ddl *ddl, struct ml_err *err)
 	return rc;
 }
 
+void
+sql_ddl_mark(struct sql_conn *c)
+{
+	char text[100];
+
+	snprintf(text, sizeof(text), "SET auto_increment_increment = %d, auto_increment_offset = %d", ML_MARK_INCREMENT,
+		ML_MARK_OFFSET);
+	(void)suggest(c, text);
+}
+
+bool
+sql_ddl_numbers_rows(const struct ml_ddl *ddl)
+{
+	struct ml_lexer lx;
+	struct ml_tok t;
+
+	ml_lexer_init(&lx, ddl->query.s, ddl->query.len, ddl->sql_mode, 0, true);
+	t = ml_lexer_next(&lx);
+	return ml_tok_is(&t, "ALTER") && ddl->action != ACTION_CREATE_VIEW;
+}
+
 int
 sql_ddl_session(struct sql_conn *c, const struct ml_ddl *ddl, struct ml_err *err)
 {
@@ -147,6 +171,8 @@ sql_ddl_session(struct sql_conn *c, const struct ml_ddl *ddl, struct ml_err *err
 
 	sql_ddl_lenient(c);
 	put_defaults(c, ddl);
+	if (c->target->mark_table && !sql_ddl_numbers_rows(ddl))
+		sql_ddl_mark(c);
 	sql_ddl_mode(&mode, ddl->sql_mode, c->target->server);
 	/* What CURRENT_TIMESTAMP of a new column was upstream, the old rows get here too. */
 	snprintf(stamp, sizeof(stamp), "SET TIMESTAMP = %llu.%06u", (unsigned long long)(us / 1000000),

@@ -12,6 +12,11 @@
 /* Sets up the session for ddl.  Error: the server's. */
 int sql_ddl_session(struct sql_conn *c, const struct ml_ddl *ddl, struct ml_err *err);
 
+/* For mark_table: what marks a statement that the server may write to its log in its own words. */
+void sql_ddl_mark(struct sql_conn *c);
+/* May the statement give old rows values of a new AUTO_INCREMENT column? */
+bool sql_ddl_numbers_rows(const struct ml_ddl *ddl);
+
 /* Settings without which a statement that the source took may be refused; a server that lacks one does not need it. */
 void sql_ddl_lenient(struct sql_conn *c);
 /* Appends SET sql_mode: the bits of mode that change how a statement reads; the rest is ours, which refuses nothing. */

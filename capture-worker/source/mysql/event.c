@@ -244,7 +244,6 @@ status_vars(struct ml_ev_query *q, struct ml_rd r)
 	/* Fixed lengths; 0: handled or unknown. */
 	static const uint8_t fixed[256] = {
 		[0] = 4,
-		[3] = 4,
 		[7] = 2,
 		[9] = 8,
 		[10] = 4,
@@ -268,6 +267,10 @@ status_vars(struct ml_ev_query *q, struct ml_rd r)
 			break;
 		case 2:
 			(void)ml_rd_bytes(&r, (size_t)ml_rd_le(&r, 1) + 1);
+			break;
+		case 3:
+			q->increment = (uint16_t)ml_rd_le(&r, 2);
+			q->offset = (uint16_t)ml_rd_le(&r, 2);
 			break;
 		case 4:
 			q->client_charset = (uint16_t)ml_rd_le(&r, 2);

@@ -136,7 +136,8 @@ struct ml_ev_query {
 	struct ml_text sql; /* in the client's charset; not NUL-terminated */
 	bool has_sql_mode;
 	uint64_t sql_mode;
-	uint16_t client_charset; /* collation ids; 0: not told */
+	uint16_t increment, offset; /* auto_increment_increment and _offset; 0: 1, or not told */
+	uint16_t client_charset;    /* collation ids; 0: not told */
 	uint16_t connection_collation, server_collation;
 	uint16_t db_collation; /* 0: not told */
 	/* What character sets without a collation mean; 0: not told.  MySQL: of utf8mb4; MariaDB: character_set_collations, but for its rest. */

@@ -237,14 +237,22 @@ on_xa_end(struct ml_feed *f, const struct ml_ev_query *q, bool commit, struct ml
 	return 0;
 }
 
+/* Is it a statement of a sink of ours? */
+static bool
+is_marked(const struct ml_ev_query *q)
+{
+	return (q->sql.len >= sizeof(ML_MARK_COMMENT) - 1 &&
+		       memcmp(q->sql.s, ML_MARK_COMMENT, sizeof(ML_MARK_COMMENT) - 1) == 0) ||
+	       (q->increment == ML_MARK_INCREMENT && q->offset == ML_MARK_OFFSET);
+}
+
 int
 ml_feed_on_statement(void *arg, const struct ml_ev_query *q, const struct ml_ddl_stmt *stmt, struct ml_err *err)
 {
 	struct ml_feed *f = arg;
 	uint8_t alter = q->alter_flags | f->reader.id.flags_extra;
 
-	if (f->drop_marked && q->sql.len >= sizeof(ML_MARK_COMMENT) - 1 &&
-		memcmp(q->sql.s, ML_MARK_COMMENT, sizeof(ML_MARK_COMMENT) - 1) == 0)
+	if (f->drop_marked && is_marked(q))
 		f->skip = f->marked = true;
 	switch (stmt->class) {
 	case ML_DDL_TXN:

@@ -99,6 +99,25 @@ the_session_has_the_sources_collations(void **state)
 }
 
 static void
+statements_that_number_rows_are_told(void **state)
+{
+	static const struct {
+		struct ml_ddl ddl;
+		bool want;
+	} rows[] = {
+		{ { .action = 5, .query = T("ALTER TABLE t ADD COLUMN i INT AUTO_INCREMENT PRIMARY KEY") }, true },
+		{ { .action = 5, .query = T("/* it is */ alter ignore table t ADD COLUMN i INT") }, true },
+		{ { .action = 21, .query = T("ALTER VIEW v AS SELECT 1") }, false },
+		{ { .action = 4, .query = T("DROP TABLE `alter`") }, false },
+		{ { .action = 3, .query = T("") }, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(sql_ddl_numbers_rows(&rows[i].ddl), rows[i].want);
+}
+
+static void
 a_mark_stands_in_front(void **state)
 {
 	static const struct ml_ddl ddl = { .action = 3, .query = T("CREATE TABLE t (id INT)") };
@@ -206,6 +225,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(errors_are_done_retried_or_final),
 		cmocka_unit_test(the_session_has_the_sources_collations),
+		cmocka_unit_test(statements_that_number_rows_are_told),
 		cmocka_unit_test(a_mark_stands_in_front),
 		cmocka_unit_test(what_was_finished_is_known_by_its_place_in_the_commit),
 		cmocka_unit_test(delays_grow_within_bounds),
