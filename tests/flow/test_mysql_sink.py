@@ -372,6 +372,20 @@ class Ddl(Pair):
         self.equal("slow", "slow")
         self.assertNotIn("running_ddl", self.server.changefeed("slow"))
 
+    def test_indexes_without_a_name_get_the_one_of_the_source(self):
+        self.feed("names", "names.*")
+        self.source.run("CREATE DATABASE names", "CREATE TABLE names.t (id INT PRIMARY KEY, a INT, b INT, KEY (b))")
+        self.server.wait_caught_up("names")
+        self.target.run("ALTER TABLE names.t RENAME INDEX b TO other")
+        self.source.run("ALTER TABLE names.t ADD UNIQUE (b), ADD INDEX (a, b)")
+        self.server.wait_caught_up("names")
+        indexes = "SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema = 'names' ORDER BY 1"
+        self.assertEqual(self.source.query(indexes), [("a",), ("b",), ("b_2",), ("PRIMARY",)])
+        self.assertEqual(self.target.query(indexes), [("a",), ("b_2",), ("other",), ("PRIMARY",)])
+        self.source.run("ALTER TABLE names.t DROP INDEX b_2, DROP INDEX a")
+        self.server.wait_caught_up("names")
+        self.assertEqual(self.target.query(indexes), [("other",), ("PRIMARY",)])
+
     def test_a_statement_that_the_target_refuses_is_named_and_can_be_skipped(self):
         self.feed("refused", "refused.*")
         self.source.run("CREATE DATABASE refused", "CREATE TABLE refused.t (id INT PRIMARY KEY)")

@@ -8,6 +8,7 @@
 #include "capture-worker/event/ddl_token.h"
 #include "capture-worker/event/mark.h"
 #include "capture-worker/sink/mysql/ddl_session.h"
+#include "capture-worker/sink/mysql/ddl_rewrite.h"
 #include "capture-worker/sink/mysql/literal.h"
 #include "common/run/log.h"
 #include "common/text/json.h"
@@ -346,6 +347,8 @@ create_table(struct sql_ddl *d, struct sql_conn *c, const struct ml_ddl *ddl, st
 		if (d->target->mark_table)
 			ml_buf_puts(&b, ML_MARK_COMMENT " ");
 		sql_create_text(&b, ddl, d->target->server);
+		if (sql_ddl_lacks_vectors(d->target))
+			sql_ddl_vectors_to_text(&b, ddl->sql_mode);
 		rc = run(c, &b, err);
 	}
 	if (rc != 0)

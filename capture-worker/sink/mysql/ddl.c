@@ -14,6 +14,7 @@
 
 #include "capture-worker/event/mark.h"
 #include "capture-worker/sink/mysql/ddl_doubt.h"
+#include "capture-worker/sink/mysql/ddl_rewrite.h"
 #include "capture-worker/sink/mysql/ddl_session.h"
 #include "capture-worker/sink/mysql/literal.h"
 #include "capture-worker/sink/mysql/worker.h"
@@ -138,7 +139,9 @@ sql_ddl_text(struct ml_buf *out, const struct ml_ddl *ddl, const struct sql_targ
 	ml_buf_clear(out);
 	if (t->mark_table)
 		ml_buf_puts(out, ML_MARK_COMMENT " ");
-	ml_buf_put(out, ddl->query.s, ddl->query.len);
+	sql_ddl_name_indexes(out, ddl);
+	if (sql_ddl_lacks_vectors(t))
+		sql_ddl_vectors_to_text(out, ddl->sql_mode);
 }
 
 /* ---- running it ---- */

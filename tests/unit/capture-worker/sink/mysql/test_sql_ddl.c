@@ -121,7 +121,8 @@ static void
 a_mark_stands_in_front(void **state)
 {
 	static const struct ml_ddl ddl = { .action = 3, .query = T("CREATE TABLE t (id INT)") };
-	struct sql_target t = { .server = SQL_MARIADB };
+	struct sql_params p = { 0 };
+	struct sql_target t = { .params = &p, .server = SQL_MARIADB };
 	struct ml_buf b = { 0 };
 
 	(void)state;
