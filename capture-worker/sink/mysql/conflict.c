@@ -2,15 +2,24 @@
 
 #include <stdlib.h>
 
-/* As many as TiCDC's; a power of two. */
-#define SLOTS 16384
+/* As many as TiCDC's; powers of two.  The table grows with what is under way, up to 16 MiB: chains then stay short. */
+#define FIRST_SLOTS 16384u
+#define MAX_SLOTS (2u << 20)
+
+static struct sql_node **
+slots_new(size_t n)
+{
+	struct sql_node **slots = calloc(n, sizeof(*slots));
+
+	if (slots == NULL)
+		abort();
+	return slots;
+}
 
 void
 sql_conflict_init(struct sql_conflict *c)
 {
-	*c = (struct sql_conflict){ .slots = calloc(SLOTS, sizeof(struct sql_node *)) };
-	if (c->slots == NULL)
-		abort();
+	*c = (struct sql_conflict){ .slots = slots_new(FIRST_SLOTS), .n_slots = FIRST_SLOTS };
 	c->ready_tail = &c->ready;
 }
 
@@ -31,8 +40,35 @@ make_ready(struct sql_conflict *c, struct sql_unit *u)
 }
 
 static void
-unlink_node(struct sql_node *n)
+link_node(struct sql_node *n, struct sql_node **slot)
 {
+	n->next = *slot;
+	n->at = slot;
+	if (n->next != NULL)
+		n->next->at = &n->next;
+	*slot = n;
+}
+
+static void
+grow(struct sql_conflict *c)
+{
+	size_t n_slots = c->n_slots * 4;
+	struct sql_node **slots = slots_new(n_slots);
+
+	for (size_t i = 0; i < c->n_slots; i++)
+		for (struct sql_node *n = c->slots[i], *next; n != NULL; n = next) {
+			next = n->next;
+			link_node(n, &slots[n->hash & (n_slots - 1)]);
+		}
+	free(c->slots);
+	c->slots = slots;
+	c->n_slots = n_slots;
+}
+
+static void
+unlink_node(struct sql_conflict *c, struct sql_node *n)
+{
+	c->n_nodes--;
 	*n->at = n->next;
 	if (n->next != NULL)
 		n->next->at = n->at;
@@ -70,8 +106,10 @@ sql_conflict_add(struct sql_conflict *c, struct sql_unit *u)
 	u->stamp = c->stamp; /* its own keys are no conflict */
 	u->worker = SQL_WORKER_ANY;
 	u->waiters_tail = &u->waiters;
+	while (c->n_nodes + (to - from) > c->n_slots && c->n_slots < MAX_SLOTS)
+		grow(c);
 	for (uint32_t i = from; i < to; i++) {
-		struct sql_node **slot = &c->slots[u->hashes[i] % SLOTS], *old = *slot, *node;
+		struct sql_node **slot = &c->slots[u->hashes[i] & (c->n_slots - 1)], *old = *slot, *node;
 
 		while (old != NULL && old->hash != u->hashes[i])
 			old = old->next;
@@ -79,13 +117,12 @@ sql_conflict_add(struct sql_conflict *c, struct sql_unit *u)
 			continue;
 		if (old != NULL) {
 			depend(c, u, old->unit);
-			unlink_node(old);
+			unlink_node(c, old);
 		}
 		node = &u->nodes[u->n_nodes++];
-		*node = (struct sql_node){ .hash = u->hashes[i], .unit = u, .next = *slot, .at = slot };
-		if (node->next != NULL)
-			node->next->at = &node->next;
-		*slot = node;
+		*node = (struct sql_node){ .hash = u->hashes[i], .unit = u };
+		link_node(node, slot);
+		c->n_nodes++;
 	}
 	if (u->unfinished == 0 || (u->unassigned == 0 && u->worker >= 0))
 		make_ready(c, u);
@@ -139,7 +176,7 @@ sql_conflict_finish(struct sql_conflict *c, struct sql_unit *u)
 {
 	for (uint32_t i = 0; i < u->n_nodes; i++)
 		if (u->nodes[i].at != NULL)
-			unlink_node(&u->nodes[i]);
+			unlink_node(c, &u->nodes[i]);
 	for (struct sql_wait *w = u->waiters; w != NULL; w = w->next) {
 		struct sql_unit *x = w->unit;
 

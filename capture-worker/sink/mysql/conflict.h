@@ -10,6 +10,7 @@
 
 struct sql_conflict {
 	struct sql_node **slots;
+	size_t n_slots, n_nodes;
 	uint64_t stamp;
 	struct sql_unit *ready, **ready_tail; /* may run now; unit->worker says where */
 	uint64_t n_waiting;                   /* units that wait for others */
