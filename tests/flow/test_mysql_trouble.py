@@ -42,7 +42,8 @@ class Refused(Case):
                 (base + "?safe-mode=perhaps", "CDC:ErrMySQLInvalidConfig"),
                 (base + "?protocol=canal-json", "CDC:ErrSinkURIInvalid"),
                 (base + "?transaction-atomicity=global", "CDC:ErrSinkURIInvalid"),
-                (base + "?ssl-ca=/no/such/file", "CDC:ErrMySQLConnectionError"),
+                (base + "?ssl-ca=/no/such/file", "CDC:ErrToTLSConfigFailed"),
+                (base + f"?ssl-ca={__file__}", "CDC:ErrToTLSConfigFailed"),
                 ("mysql://root@/", "CDC:ErrSinkURIInvalid"),
                 (self.source.uri(), "CDC:ErrMySQLSameServer"),
                 (self.source.uri().replace("127.0.0.1", "localhost"), "CDC:ErrMySQLSameServer")):
@@ -171,6 +172,14 @@ class Trouble(Case):
         self.assertNotIn("987654321", self.server.log.read_text())
         self.target.run("DROP TRIGGER hidden.no", "ALTER TABLE hidden.t DROP COLUMN must, DROP CONSTRAINT small")
         self.equal("hidden")
+
+    def test_a_statement_that_takes_too_long_is_given_up_and_tried_again(self):
+        self.start("late", query="?worker-count=1&write-timeout=1s")
+        self.target.run("CREATE TRIGGER late.wait BEFORE INSERT ON late.t FOR EACH ROW DO IF(GET_LOCK('once', 0), SLEEP(9), 0)")
+        self.source.run("INSERT INTO late.t VALUES (1, 1, 1)")
+        parts.wait_until(lambda: "late/0: a downstream transaction failed and is tried again" in self.server.log.read_text(), 20,
+                         "the statement is given up")
+        self.equal("late")
 
     def test_a_slow_target_only_makes_it_late(self):
         self.start("slow")

@@ -3,7 +3,9 @@
 #include <errmsg.h>
 #include <errno.h>
 #include <mysqld_error.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +24,8 @@
 #define PACKET_DEFAULT 67108864
 /* Templates of one connection: TiCDC keeps 16384 for all of them. */
 #define PREPARED_DEFAULT 1024
+/* What a statement may take on top of write-timeout. */
+#define GRACE_MS 5000
 /* MariaDB's and MySQL's numbers that older headers lack. */
 #define ER_UNKNOWN_TIME_ZONE_NO 1298
 #define ER_UNKNOWN_VARIABLE_NO 1193
@@ -54,6 +58,55 @@ sql_is_lost(int lib)
 	}
 }
 
+/* A key with a password cannot be used: nobody is there to be asked. */
+static int
+no_password(char *buf, int size, int writing, void *arg)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return 0;
+}
+
+/* The library says of a file that it cannot use no more than that the connection failed. */
+static int
+check_tls(const struct sql_params *p, struct ml_err *err)
+{
+	SSL_CTX *ctx;
+	char why[600] = "";
+
+	if (p->ssl_ca == NULL)
+		return 0;
+	ctx = SSL_CTX_new(TLS_client_method());
+	if (ctx == NULL)
+		return ML_ERR(err, ErrToTLSConfigFailed, 0, "no TLS context");
+	SSL_CTX_set_default_passwd_cb(ctx, no_password);
+	if (SSL_CTX_load_verify_locations(ctx, p->ssl_ca, NULL) != 1)
+		snprintf(why, sizeof(why), "ssl-ca %.400s cannot be read, or holds no certificate in PEM", p->ssl_ca);
+	else if (p->ssl_cert != NULL && SSL_CTX_use_certificate_chain_file(ctx, p->ssl_cert) != 1)
+		snprintf(why, sizeof(why), "ssl-cert %.400s cannot be read, or holds no certificate in PEM",
+			p->ssl_cert);
+	else if (p->ssl_key != NULL && SSL_CTX_use_PrivateKey_file(ctx, p->ssl_key, SSL_FILETYPE_PEM) != 1)
+		snprintf(why, sizeof(why),
+			"ssl-key %.400s cannot be read, or holds no key in PEM without a password that fits ssl-cert",
+			p->ssl_key);
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	return why[0] == '\0' ? 0 : ML_ERR(err, ErrToTLSConfigFailed, 0, why);
+}
+
+/* A statement may take write-timeout and some seconds; 0 is no limit. */
+static uint32_t
+answer_ms(const struct sql_params *p)
+{
+	uint32_t limit = p->write_timeout_ms > 0 ? p->write_timeout_ms + GRACE_MS : 0;
+
+	if (limit == 0 || p->read_timeout_ms == 0)
+		return limit + p->read_timeout_ms;
+	return limit < p->read_timeout_ms ? limit : p->read_timeout_ms;
+}
+
 static unsigned
 seconds(uint32_t ms)
 {
@@ -65,7 +118,7 @@ static int
 dial(struct sql_conn *c, const struct sql_target *t, const char *password, bool patient, struct ml_err *err)
 {
 	const struct sql_params *p = t->params;
-	unsigned dial_s = seconds(p->dial_timeout_ms), read_s = patient ? 0 : seconds(p->read_timeout_ms),
+	unsigned dial_s = seconds(p->dial_timeout_ms), read_s = patient ? 0 : seconds(answer_ms(p)),
 		 write_s = seconds(p->write_timeout_ms), off = 0, tcp = MYSQL_PROTOCOL_TCP;
 	unsigned long packet = 1ul << 30;
 	my_bool on = 1, no = 0;
@@ -453,7 +506,7 @@ sql_target_probe(struct sql_target *t, const struct sql_params *p, const char *o
 	*t = (struct sql_target){ .params = p, .object = object, .cache_prep_stmts = p->cache_prep_stmts };
 	snprintf(t->addr, sizeof(t->addr), strchr(p->host, ':') != NULL ? "[%s]:%u" : "%s:%u", p->host,
 		(unsigned)p->port);
-	if (first_dial(&c, t, err) != 0)
+	if (check_tls(p, err) != 0 || first_dial(&c, t, err) != 0)
 		return -1;
 	rc = probe(&c, t, err);
 	sql_conn_close(&c);

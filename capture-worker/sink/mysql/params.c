@@ -236,6 +236,7 @@ static int
 read_all(struct sql_params *p, const struct ml_settings *st, const struct ml_sink_env *env, struct ml_err *err)
 {
 	uint32_t interval = 0;
+	int workers;
 
 	if (ml_uri_get(st->uri, "protocol") != NULL)
 		return ML_ERRF(err, ErrSinkURIInvalid, 0,
@@ -243,8 +244,9 @@ read_all(struct sql_params *p, const struct ml_settings *st, const struct ml_sin
 	if (read_target(p, st->uri, err) != 0)
 		return -1;
 	p->bdr = ml_replica_on(env->spec->replica_config_json, "bdr-mode");
-	p->workers_given = ml_uri_get(st->uri, "worker-count") != NULL;
-	if (count(st, "worker-count", &p->workers, 1, 1024, env->object, err) != 0 ||
+	workers = ml_settings_int(st, "worker-count", &(int64_t){ 0 }, err);
+	p->workers_given = workers > 0;
+	if (workers < 0 || count(st, "worker-count", &p->workers, 1, 1024, env->object, err) != 0 ||
 		count(st, "max-txn-row", &p->max_txn_row, 1, 2048, env->object, err) != 0 ||
 		count(st, "max-multi-update-row", &p->max_multi_update_row, 1, 256, env->object, err) != 0 ||
 		count(st, "max-multi-update-row-size", &p->max_multi_update_row_size, 0, 8192, env->object, err) != 0 ||

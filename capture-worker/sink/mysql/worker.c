@@ -24,6 +24,8 @@
 #define DEADLOCK_MS 40
 /* A connection is closed after this time without work, as TiCDC's are. */
 #define IDLE_CLOSE_MS 300000
+/* A transaction that waits for others longer than this is told of, at most once in as long. */
+#define SLOW_US UINT64_C(60000000)
 /* One that rested for this long is looked at before it is used. */
 #define IDLE_CHECK_MS 1000
 /* One packet of statements: large enough that round trips do not count, small enough that workers stay small. */
@@ -65,6 +67,7 @@ struct sql_engine {
 	struct ml_list parcels; /* all whose units are not all committed */
 	_Atomic uint64_t bytes_out, errors;
 	struct ml_figures figures; /* under the lock */
+	uint64_t told_us;          /* of a transaction that waits long */
 };
 
 uint32_t
@@ -118,6 +121,13 @@ push(struct sql_engine *e, struct worker *w, struct sql_unit *u, uint64_t now_us
 		pthread_cond_signal(&w->wake);
 	w->queued_rows += u->n_rows;
 	ml_figure_add(&e->figures, ML_FIG_CONFLICT, now_us - u->since_us, 1);
+	if (now_us - u->since_us > SLOW_US && now_us - e->told_us > SLOW_US) {
+		e->told_us = now_us;
+		ml_warn(e->env.object,
+			"a transaction has waited long for others with the same keys table=%s commit_ts=%llu seconds=%llu",
+			u->rows[0].schema->qname.s, (unsigned long long)u->rows[0].commit_ts,
+			(unsigned long long)(now_us - u->since_us) / 1000000);
+	}
 	u->since_us = now_us;
 	sql_conflict_assign(&e->conflict, u, w->index);
 }

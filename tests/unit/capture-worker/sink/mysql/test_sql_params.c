@@ -90,6 +90,19 @@ the_uri_wins_over_the_configuration(void **state)
 	assert_int_equal(p.write_timeout_ms, 5000);
 	assert_string_equal(p.zone, ""); /* given empty: the session keeps the target's */
 	sql_params_fini(&p);
+	assert_int_equal(init(&p, "mysql://h/", config, "UTC", &err), 0);
+	assert_int_equal(p.workers, 3);
+	assert_true(p.workers_given);
+	assert_true(p.safe_mode);
+	sql_params_fini(&p);
+	assert_int_equal(init(&p, "mysql://h/", "", "UTC", &err), 0);
+	assert_int_equal(p.workers, 16);
+	assert_false(p.workers_given);
+	assert_false(p.in_lists);
+	sql_params_fini(&p);
+	assert_int_equal(init(&p, "mysql://h/?where-clause=v2", "", "UTC", &err), 0);
+	assert_true(p.in_lists);
+	sql_params_fini(&p);
 }
 
 static void
