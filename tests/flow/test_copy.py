@@ -24,6 +24,7 @@ class Copy(Case):
         print(f"      {source} to {target}, seed {seed}, {seconds} s, {kills} kills", flush=True)
         chance = random.Random(seed)
         up, down = database(source), database(target, **{"server-id": "2001"})
+        source, target = (kind.partition("@")[0] for kind in (source, target))
         server = Millrace(up, "--tz", "UTC")
         server.create("copy", sink_uri(down) + "?worker-count=8", filter_rules=["copied.*", "corpus.*", "other.*"],
                       replica_config={"enable-sync-point": True, "sync-point-interval": "30s"})

@@ -87,6 +87,19 @@ sql_ddl_lenient(struct sql_conn *c)
 	(void)suggest(c, "SET lock_wait_timeout = 31536000");
 }
 
+static bool
+set_server_collation(struct sql_conn *c, const struct ml_ddl *ddl)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "SET collation_server = %u", ddl->server_collation);
+	if (ddl->server_collation != 0 && suggest(c, text))
+		return true;
+	/* What MariaDB makes of it from 11.4 on, and has from 10.10 on. */
+	return ddl->server_collation == ML_COLLATION_UTF8MB4_0900_AI_CI &&
+	       suggest(c, "SET collation_server = 'utf8mb4_uca1400_nopad_ai_ci'");
+}
+
 /*
  * What the source's session had.  Where the target lacks a collation its own default of the same character set serves.  TiDB's
  * defaults are its own.
@@ -95,16 +108,13 @@ static void
 put_defaults(struct sql_conn *c, const struct ml_ddl *ddl)
 {
 	struct ml_buf b = { 0 };
-	char text[64];
 
 	if (c->target->server == SQL_TIDB)
 		return;
 	/* First, since it decides what the second of the next two means. */
 	if (sql_ddl_collations(&b, ddl, c->target->server))
 		(void)suggest(c, b.data);
-	snprintf(text, sizeof(text), "SET collation_server = %u", ddl->server_collation);
-	if (ddl->action == ACTION_CREATE_SCHEMA && (ddl->server_collation == 0 || !suggest(c, text)) &&
-		ddl->charset.len > 0) {
+	if (ddl->action == ACTION_CREATE_SCHEMA && !set_server_collation(c, ddl) && ddl->charset.len > 0) {
 		ml_buf_clear(&b);
 		ml_buf_puts(&b, "SET character_set_server = ");
 		sql_text(&b, ddl->charset.s, ddl->charset.len, false);

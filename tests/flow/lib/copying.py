@@ -15,9 +15,13 @@ COLLATE = "utf8mb4_general_ci"  # both know it
 
 
 def database(kind, **options):
-    """A server of that kind, in UTC, with a user `copy` for TCP and a table util.numbers of 0 to 999 in column seq."""
+    """
+    A server of that kind ("mariadb@FOLDER": of the version there, "mariadb@": the system's), in UTC, with a user `copy` for TCP and a
+    table util.numbers of 0 to 999 in column seq.
+    """
     options = {"default-time-zone": "+00:00", "character-set-server": "utf8mb4", "collation-server": COLLATE, **options}
-    db = {"mariadb": MariaDB, "mysql": MySQL}[kind](options)
+    name, at, home = kind.partition("@")
+    db = MySQL(options) if name == "mysql" else MariaDB(options, home=home if at else None)
     digits = "SELECT 0 d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9"
     db.run("CREATE USER copy@'%' IDENTIFIED BY 'se:cret'", "GRANT ALL ON *.* TO copy@'%'", "CREATE DATABASE util",
            f"CREATE TABLE util.numbers (seq INT PRIMARY KEY) SELECT a.d + 10 * b.d + 100 * c.d AS seq FROM ({digits}) a, ({digits}) b, ({digits}) c")

@@ -1,4 +1,4 @@
-"""Are two databases equal, be they of one kind or of two?  By their definitions, and by hashes of all rows that are made here."""
+"""Are two databases equal, be they of one kind and version or not?  By their definitions, and by hashes of all rows that are made here."""
 import hashlib
 import json
 import re
@@ -34,10 +34,11 @@ def definition(connection, schema, table):
 
 
 def meaning(connection, schema, table):
-    """What MariaDB and MySQL both tell of a table: columns, then indexes."""
+    """What servers of all kinds and versions tell of a table: columns, then indexes."""
     def column(name, kind, null, length, precision, scale, fraction, charset, collation, default):
         if default is not None:  # 'x' here, x there
             default = None if default == "NULL" else re.sub(r"^b?'(.*)'$", r"\1", default, flags=re.S).replace("''", "'")
+            default = bytes.fromhex(default[2:-1]).decode() if default and default.startswith("x'") else default
             default = "CURRENT_TIMESTAMP" if default == "current_timestamp()" else default
         if kind == "json":
             kind, length, charset, collation = "longtext", "4294967295", "utf8mb4", "utf8mb4_bin"
@@ -76,7 +77,8 @@ def assert_equal(case, up, down, *schemas):
     """Subtests of case: the same tables, defined alike, with the same rows; those of tables without a key are not compared."""
     case.assertEqual(tables_of(up, *schemas), tables_of(down, *schemas))
     with up.connect() as a, down.connect() as b:
-        alike = ("MariaDB" in a.version) == ("MariaDB" in b.version)
+        alike = a.version == b.version
+        one_kind = ("MariaDB" in a.version) == ("MariaDB" in b.version)
         for c in (a, b):
             c.run("SET NAMES utf8mb4", "SET time_zone = '+00:00'")
         for schema, table in tables_of(up, *schemas):
@@ -90,5 +92,5 @@ def assert_equal(case, up, down, *schemas):
                             d[-1] = c[-1]
                     case.assertEqual(one, two)
                 if "KEY" in definition(a, schema, table):
-                    documents = set() if alike else {n for c in (a, b) for n, kind in _columns(c, schema, table) if kind == "json"}
+                    documents = set() if one_kind else {n for c in (a, b) for n, kind in _columns(c, schema, table) if kind == "json"}
                     case.assertEqual(row_hashes(a, schema, table, documents), row_hashes(b, schema, table, documents))
