@@ -1,7 +1,7 @@
 """
 A server of the MySQL protocol that answers by a script and remembers what it was asked: for what only TiDB does.
 
-script(statement) gives a list of rows (tuples of text or None), an error (number, text), or None for OK; it may sleep.
+script(statement) gives a list of rows (tuples of text or None), an error (number, text), None for OK, or HANG_UP; it may sleep.
 """
 import re
 import socket
@@ -13,11 +13,16 @@ from lib import parts
 _STATEMENTS = re.compile(r"(?:'(?:[^'\\]|\\.)*'|`[^`]*`|\"(?:[^\"\\]|\\.)*\"|[^;'`\"])+", re.S)
 
 
+HANG_UP = "hang up"  # instead of an answer
+
+
 class Scripted:
     def __init__(self, script, version="8.0.11-TiDB-v8.5.0"):
         self.script, self.version = script, version
         self.port = parts.free_port()
         self.log = []  # (connection, statement)
+        self.packets = []  # lists of statements
+        self.clients = []
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", self.port))
         self.count = 0
@@ -31,6 +36,14 @@ class Scripted:
         with self.lock:
             return [s for _, s in self.log if re.search(pattern, s)]
 
+    def hang_up(self):
+        """Ends all connections."""
+        for client in self.clients:
+            try:
+                client.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
     def _accept(self):
         while True:
             try:
@@ -38,6 +51,7 @@ class Scripted:
             except OSError:
                 return
             self.count += 1
+            self.clients.append(client)
             threading.Thread(target=self._serve, args=(client, self.count), daemon=True).start()
 
     def _serve(self, client, number):
@@ -75,11 +89,15 @@ class Scripted:
     def _query(self, number, text, send):
         texts = [t for t in _STATEMENTS.findall(text) if t.strip()]
         seq = 1
+        with self.lock:
+            self.packets.append(texts)
         for i, statement in enumerate(texts):
             with self.lock:
                 self.log.append((number, statement))
             answer = self.script(statement)
             status = struct.pack("<H", 2 | (8 if i + 1 < len(texts) else 0))
+            if answer is HANG_UP:
+                raise EOFError
             if isinstance(answer, tuple):
                 send(seq, b"\xff" + struct.pack("<H", answer[0]) + b"#HY000" + answer[1].encode())
                 return

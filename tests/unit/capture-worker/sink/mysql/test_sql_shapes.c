@@ -245,6 +245,37 @@ long_lists_are_cut(void **state)
 	env.max_statement_bytes = 1;
 	sql_flush_build(&f, &env, rows_unit(b, 0, 10, true), 10, false);
 	assert_int_equal(f.n_stmts, 10);
+	ml_batch_free(b);
+	/* As many as there are by default, and one. */
+	env = env_of(TIDB);
+	b = ml_batch_new();
+	for (int i = 0; i < 257; i++) {
+		snprintf(row, sizeof(row), "I %d|xyz|1", i);
+		rows_add(b, tables[ITEM], row, 10);
+	}
+	sql_flush_build(&f, &env, rows_unit(b, 0, 257, true), 257, false);
+	assert_int_equal(f.n_stmts, 2);
+	assert_int_equal(f.stmts[1].n, 1);
+	ml_batch_free(b);
+	b = ml_batch_new();
+	for (int i = 0; i < 41; i++) {
+		snprintf(row, sizeof(row), "U %d|abc|1>%d|abc|2", i, i);
+		rows_add(b, tables[ITEM], row, 10);
+	}
+	sql_flush_build(&f, &env, rows_unit(b, 0, 41, true), 41, false);
+	assert_int_equal(f.n_stmts, 2);
+	assert_int_equal(f.stmts[0].n, 40);
+	assert_int_equal(f.stmts[1].n, 1);
+	/* Rows of 8 + 5 + 8 bytes: just too large for that, and just not. */
+	env.max_multi_update_row_size = 21;
+	sql_flush_build(&f, &env, rows_unit(b, 0, 41, true), 41, false);
+	assert_int_equal(f.n_stmts, 41);
+	env.max_multi_update_row_size = 22;
+	sql_flush_build(&f, &env, rows_unit(b, 0, 41, true), 41, false);
+	assert_int_equal(f.n_stmts, 2);
+	env.max_multi_update_row_size = 0;
+	sql_flush_build(&f, &env, rows_unit(b, 0, 41, true), 41, false);
+	assert_int_equal(f.n_stmts, 41);
 	sql_flush_fini(&f);
 	ml_batch_free(b);
 }
