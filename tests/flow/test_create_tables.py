@@ -47,7 +47,7 @@ class CreateTables(Case):
                            replica_config={"snapshot": "incremental", **(settings or {})}, **body)
 
     def copied(self, name):
-        return self.server._wait(name, lambda d: d.get("snapshot", {}).get("state") == "finished", 60, f"the copy of {name} is finished")
+        return self.server.wait_for(name, lambda d: d.get("snapshot", {}).get("state") == "finished", 60, f"the copy of {name} is finished")
 
     def fill(self, name):
         self.db.run(f"CREATE DATABASE {name} CHARACTER SET latin1", f"CREATE DATABASE {name}_empty")
@@ -125,7 +125,7 @@ class CreateTables(Case):
                     "CREATE TABLE hard.net (id INT PRIMARY KEY, a INET6)", "INSERT INTO hard.net VALUES (1, '::1')",
                     "INSERT INTO hard.here VALUES (1, 1)")
         self.create("hard", self.mysql, "hard.*", "!hard.here")
-        state = self.server._wait("hard", lambda d: "ErrCreateTableFailed" in str(d.get("error")), 30, "the table is refused")
+        state = self.server.wait_for("hard", lambda d: "ErrCreateTableFailed" in str(d.get("error")), 30, "the table is refused")
         self.assertIn("hard.net", state["error"]["message"])
         self.mysql.run("CREATE TABLE hard.net (id INT PRIMARY KEY, a VARCHAR(45))")
         self.server.pause("hard")

@@ -51,7 +51,7 @@ class Whole(Case):
                                        replica_config={"snapshot": method, **(settings or {})}, **body)
 
     def copied(self, name, server=None):
-        return (server or self.server)._wait(name, lambda d: d.get("snapshot", {}).get("state") == "finished", 90,
+        return (server or self.server).wait_for(name, lambda d: d.get("snapshot", {}).get("state") == "finished", 90,
                                             f"the copy of {name} is finished")
 
     def assert_equal(self, db, name, server=None):
