@@ -86,6 +86,7 @@ class CreateTables(Case):
         self.assertEqual(same.difference(self.db, self.maria, "whole", "whole_empty"), "")
         text = [db.query("SHOW CREATE TABLE whole.parent")[0][1] for db in (self.db, self.maria)]
         self.assertEqual(text[1], text[0])
+        self.assertEqual(self.server.sanitizer_findings(), [])
         self.assertEqual(self.maria.query("SELECT default_character_set_name FROM information_schema.schemata WHERE "
                                           "schema_name = 'whole'"), [("latin1",)])
         self.server.remove("whole")

@@ -60,6 +60,7 @@ class Whole(Case):
         for table in same.tables(db, name):
             self.assertEqual(same.digest(self.copy, name, table), same.digest(db, name, table), table)
         (server or self.server).remove(name)
+        self.assertEqual((server or self.server).sanitizer_findings(), [])
 
     def make_heap(self, name, db=None):
         db = db or self.db

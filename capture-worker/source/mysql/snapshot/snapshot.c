@@ -556,6 +556,9 @@ emit_chunk(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, stru
 {
 	struct ml_copy_table *t = j->table;
 	struct ml_copy_range *r = &t->ranges[j->range];
+	/* All that the window has seen is older than the view, which therefore is whole. */
+	bool exact = j->want.how == ML_COPY_HELD && j->chunk.offset == f->reader.place.offset &&
+		     ml_binlog_number(j->chunk.file) == ml_binlog_number(f->reader.place.file);
 	bool done = true;
 	ml_ts ts;
 
@@ -566,7 +569,8 @@ emit_chunk(struct ml_snapshot *s, struct ml_feed *f, struct ml_copy_job *j, stru
 
 		j->chunk.first = b->next;
 		b->next = NULL;
-		(void)ml_copy_window_cut(&j->window, j->want.key, b);
+		if (!exact)
+			(void)ml_copy_window_cut(&j->window, j->want.key, b);
 		if (b->n_rows == 0)
 			ml_batch_free(b);
 		else
