@@ -101,6 +101,29 @@ class Values(Pair):
         self.assertEqual(self.target.query("SELECT COUNT(*) FROM nokey.n")[0][0], "2")
 
 
+class Vectors(Pair):
+    """Of MariaDB 11.7 and later (MARIADB_HOME)."""
+
+    def test_vectors_arrive_as_such_or_as_texts(self):
+        version = self.source.query("SELECT VERSION()")[0][0]
+        if tuple(map(int, version.split(".")[:2])) < (11, 7):
+            self.skipTest(f"{version} has no vectors")
+        for name, query, value in (("vectors", "", "VEC_ToText({})"), ("prepared", "?multi-stmt-enable=false", "VEC_ToText({})"),
+                                   ("texts", "?has-vector-type=true", "{}")):
+            self.feed(name, f"{name}.*", query=query, force_replicate=True)
+            self.source.run(
+                f"CREATE DATABASE {name}", f"USE {name}", "CREATE TABLE t (id INT PRIMARY KEY, v VECTOR(3) NOT NULL, n VECTOR(2))",
+                "INSERT INTO t VALUES (1, VEC_FromText('[1,2.5,-3e10]'), NULL), (2, VEC_FromText('[0,0,1.1]'), VEC_FromText('[1,1]'))",
+                "CREATE TABLE k (v VECTOR(2), id INT)", "INSERT INTO k VALUES (VEC_FromText('[1,0.1]'), 1), (VEC_FromText('[2,0.1]'), 2)",
+                "DELETE FROM k WHERE id = 1", "UPDATE k SET id = 3", "ALTER TABLE t ADD COLUMN w VECTOR(1)",
+                "UPDATE t SET v = VEC_FromText('[9,9,9.25]'), w = VEC_FromText('[1e-7]') WHERE id = 1")
+            self.server.wait_caught_up(name)
+            for table, columns in (("t", "vnw"), ("k", "v")):
+                source, target = (f"SELECT id, {', '.join(form.format(c) for c in columns)} FROM {name}.{table} ORDER BY id"
+                                  for form in ("VEC_ToText({})", value))
+                self.assertEqual(self.source.query(source), self.target.query(target))
+
+
 class Metrics(Pair):
     """What /metrics shows of a database target, and that docs/metrics.md knows all of it."""
 

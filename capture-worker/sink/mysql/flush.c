@@ -363,6 +363,7 @@ out_of(struct ml_buf *text, struct sql_args *args, const struct sql_flush_env *e
 		.args = args,
 		.no_backslash = env->no_backslash,
 		.json_type = env->json_type,
+		.to_vector = env->to_vector,
 		.in_lists = env->in_lists,
 		.text_in_lists = env->text_in_lists,
 	};

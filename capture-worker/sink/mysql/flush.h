@@ -17,6 +17,7 @@ struct sql_flush_env {
 	bool batch_dml;
 	bool tidb;
 	bool no_backslash, json_type, in_lists, text_in_lists; /* as in sql.h */
+	const char *to_vector;                                 /* the same */
 	size_t max_statement_bytes; /* a multi-row INSERT or REPLACE is ended at about this size */
 	const char *begin;          /* what opens the transaction: statements with ';' behind each */
 };

@@ -20,7 +20,7 @@ put_text(struct sql_out *o, struct ml_text s)
 }
 
 static void
-put_value(struct sql_out *o, const struct sql_col *c, const struct ml_datum *d)
+put_plain(struct sql_out *o, const struct sql_col *c, const struct ml_datum *d)
 {
 	if (o->args == NULL || d->kind == ML_D_ABSENT) {
 		sql_literal(o->text, d, c->quoting, o->no_backslash);
@@ -34,6 +34,20 @@ put_value(struct sql_out *o, const struct sql_col *c, const struct ml_datum *d)
 	}
 	o->args->v[o->args->n++] = (struct sql_arg){ d, c->quoting };
 	PUT(o, "?");
+}
+
+static void
+put_value(struct sql_out *o, const struct sql_col *c, const struct ml_datum *d)
+{
+	bool convert = c->vector && o->to_vector != NULL && d->kind == ML_D_BYTES;
+
+	if (__builtin_expect(convert, 0)) {
+		ml_buf_puts(o->text, o->to_vector);
+		PUT(o, "(");
+	}
+	put_plain(o, c, d);
+	if (__builtin_expect(convert, 0))
+		PUT(o, ")");
 }
 
 void

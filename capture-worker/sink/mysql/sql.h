@@ -26,9 +26,10 @@ struct sql_out {
 	struct ml_buf *text;
 	struct sql_args *args; /* NULL: values go into the text */
 	bool no_backslash;
-	bool json_type;     /* the target has a JSON type of its own */
-	bool in_lists;      /* several rows are found by IN, not by OR */
-	bool text_in_lists; /* also those whose keys are a text and more */
+	bool json_type;        /* the target has a JSON type of its own */
+	const char *to_vector; /* function that makes a vector of its text; NULL: the text is taken */
+	bool in_lists;         /* several rows are found by IN, not by OR */
+	bool text_in_lists;    /* also those whose keys are a text and more */
 };
 
 /* One row's images; which of them count depends on the statement. */

@@ -55,6 +55,7 @@ set_col(struct sql_col *out, struct sql_table *t, const struct ml_schema *s, uin
 		.at = c,
 		.quoting = sql_quoting_of(&s->columns[c]),
 		.text = is_string(s->columns[c].type) && sql_quoting_of(&s->columns[c]) != SQL_BYTES,
+		.vector = s->columns[c].type == ML_T_VECTOR || s->columns[c].special == ML_SP_VECTOR,
 		.json = s->columns[c].type == ML_T_JSON,
 		.json_text = s->columns[c].json_text,
 	};

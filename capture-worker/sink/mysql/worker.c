@@ -609,6 +609,19 @@ worker_main(void *arg)
 
 /* ---- the engine ---- */
 
+/* MariaDB takes a vector's text for zeros without a word.  Servers without vectors have texts in their place. */
+static const char *
+to_vector(const struct sql_target *t)
+{
+	unsigned major = 0, minor = 0;
+
+	if (t->params->has_vector_type || t->server == SQL_TIDB || sscanf(t->version, "%u.%u", &major, &minor) != 2)
+		return NULL;
+	if (t->server == SQL_MARIADB)
+		return major > 11 || (major == 11 && minor >= 7) ? "VEC_FromText" : NULL;
+	return major >= 9 ? "STRING_TO_VECTOR" : NULL;
+}
+
 static void
 set_limits(struct sql_engine *e)
 {
@@ -623,6 +636,7 @@ set_limits(struct sql_engine *e)
 		.batch_dml = p->batch_dml,
 		.tidb = t->server == SQL_TIDB,
 		.json_type = t->server != SQL_MARIADB,
+		.to_vector = to_vector(t),
 		.in_lists = p->in_lists,
 		.text_in_lists = t->server != SQL_MARIADB,
 		.max_statement_bytes = e->packet_bytes / 2,

@@ -20,7 +20,7 @@ rows_column(const struct ml_schema *s, const char *name, size_t len)
 }
 
 /*
- * cols: "id:i name:v:general_ci total:d:g": i INT, v VARCHAR, b VARBINARY, d DECIMAL, e ENUM, f FLOAT, j JSON; behind it g for
+ * cols: "id:i name:v:general_ci total:d:g": i INT, v VARCHAR, b VARBINARY, d DECIMAL, e ENUM, f FLOAT, j JSON, x VECTOR; behind it g for
  * a generated column (stored), V for a virtual one, N for NOT NULL, or the end of the collation.
  * keys: "P=b,a U=email(10)": primary and unique indexes; "(?)" for a prefix of unknown length.
  */
@@ -39,9 +39,9 @@ rows_table(const char *db, const char *table, int64_t id, const char *cols, cons
 	for (char *w = strtok_r(buf, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save)) {
 		struct ml_column *c = &s->columns[s->n_columns++];
 		char *type = strchr(w, ':'), *more;
-		static const char kinds[] = "ivbdefj";
+		static const char kinds[] = "ivbdefjx";
 		static const uint8_t types[] = { ML_T_LONG, ML_T_VARCHAR, ML_T_VARCHAR, ML_T_DECIMAL, ML_T_ENUM,
-			ML_T_FLOAT, ML_T_JSON };
+			ML_T_FLOAT, ML_T_JSON, ML_T_VECTOR };
 
 		*type++ = '\0';
 		more = type[1] == ':' ? type + 2 : type + 1;

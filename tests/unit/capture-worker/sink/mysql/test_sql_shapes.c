@@ -8,11 +8,11 @@
 
 #include "tests/unit/capture-worker/sink/mysql/rows.h"
 
-enum { ITEM, OL, NOPK, G, BIN, WEIRD, JS, VK, BINKEY, JSKEY, TEXTKEY, N_TABLES };
+enum { ITEM, OL, NOPK, G, BIN, WEIRD, JS, VK, BINKEY, JSKEY, TEXTKEY, VEC, N_TABLES };
 
 static struct ml_schema *tables[N_TABLES];
 
-enum { FRESH = 0, OLD = 1, TIDB = 2, ROWS = 4, SAFE = 8, UPSERT = 16, MYSQL = 32, IN = 64 };
+enum { FRESH = 0, OLD = 1, TIDB = 2, ROWS = 4, SAFE = 8, UPSERT = 16, MYSQL = 32, IN = 64, VECTOR = 128 };
 
 struct shape {
 	int table;
@@ -119,6 +119,12 @@ static const struct shape shapes[] = {
 	{ JSKEY, IN | MYSQL, { "D 1|[1]", "D 2|[2]" },
 		"DELETE FROM `shop`.`jskey` WHERE (`a` = 1 AND `j` = CAST('[1]' AS JSON)) OR (`a` = 2 AND `j` = CAST('[2]' AS JSON))" },
 	{ JSKEY, IN, { "D 1|[1]", "D 2|[2]" }, "DELETE FROM `shop`.`jskey` WHERE (`a`,`j`) IN ((1,'[1]'),(2,'[2]'))" },
+	/* Vectors are made of their texts where the target has any. */
+	{ VEC, VECTOR, { "I 1|[1,2.5]", "I 2|N" },
+		"INSERT INTO `shop`.`vec` (`a`,`v`) VALUES (1,VEC_FromText('[1,2.5]')),(2,NULL)" },
+	{ VEC, VECTOR, { "U 1|[1]>1|[2]" },
+		"UPDATE `shop`.`vec` SET `a` = 1, `v` = VEC_FromText('[2]') WHERE `a` = 1 AND `v` = VEC_FromText('[1]') LIMIT 1" },
+	{ VEC, FRESH, { "I 1|[1,2.5]" }, "INSERT INTO `shop`.`vec` (`a`,`v`) VALUES (1,'[1,2.5]')" },
 	/* A virtual column has no value, and is no key. */
 	{ VK, FRESH, { "I 1|~" }, "INSERT INTO `shop`.`vk` (`a`) VALUES (1)" },
 	{ VK, FRESH, { "D 1|~" }, "DELETE FROM `shop`.`vk` WHERE `a` = 1 LIMIT 1" },
@@ -138,6 +144,7 @@ make_tables(void **state)
 	tables[BINKEY] = rows_table("shop", "binkey", 9, "v:b e:e", "P=v,e");
 	tables[JSKEY] = rows_table("shop", "jskey", 10, "a:i j:j", "P=a,j");
 	tables[TEXTKEY] = rows_table("shop", "textkey", 11, "a:i t:v", "P=a,t");
+	tables[VEC] = rows_table("shop", "vec", 12, "a:i v:x", "");
 	tables[VK] = rows_table("shop", "vk", 8, "a:i v:i:V", "U=v");
 	return 0;
 }
@@ -162,6 +169,7 @@ env_of(int mode)
 		.batch_dml = (mode & ROWS) == 0,
 		.tidb = (mode & TIDB) != 0,
 		.json_type = (mode & (TIDB | MYSQL)) != 0,
+		.to_vector = (mode & VECTOR) != 0 ? "VEC_FromText" : NULL,
 		.in_lists = (mode & IN) != 0,
 		.text_in_lists = (mode & (TIDB | MYSQL)) != 0,
 		.max_statement_bytes = 1 << 20,
