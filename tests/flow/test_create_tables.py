@@ -121,6 +121,30 @@ class CreateTables(Case):
         self.assertIn("REFERENCES `all`.`orders`", self.maria.query("SHOW CREATE TABLE parts.shop1_items")[0][1])
         self.server.remove("routed")
 
+    def test_later(self):
+        """The copy is asked for later, when the target has tables: deletes since then are not lost; then a table joins."""
+        self.db.run("CREATE DATABASE later", "CREATE TABLE later.new (id INT PRIMARY KEY, v INT)", "INSERT INTO later.new VALUES (1, 1), (2, 2)",
+                    "CREATE TABLE later.old (id INT PRIMARY KEY, v INT)", "INSERT INTO later.old VALUES (1, 1), (2, 2), (3, 3)")
+        self.maria.run("CREATE DATABASE later", "CREATE TABLE later.old (id INT PRIMARY KEY, v INT)")
+        self.server.create("later", self.maria.uri(), filter_rules=["later.old"])
+        self.db.run("UPDATE later.old SET v = 9 WHERE id = 3", "INSERT INTO later.old VALUES (4, 4), (5, 5)")
+        self.server.wait_caught_up("later")
+        self.server.pause("later")
+        self.db.run("DELETE FROM later.old WHERE id = 4")
+        self.server.update("later", replica_config={"snapshot": "incremental"})
+        self.server.resume("later")
+        self.copied("later")
+        self.server.wait_caught_up("later")
+        self.assertEqual(same.digest(self.maria, "later", "old"), same.digest(self.db, "later", "old"))
+        self.server.pause("later")
+        self.db.run("DELETE FROM later.new WHERE id = 1")
+        self.server.update("later", filter_rules=["later.*"])
+        self.server.resume("later")
+        self.server.wait_for("later", lambda d: d.get("snapshot", {}).get("tables_finished") == 2, 30, "the new table is copied")
+        self.server.wait_caught_up("later")
+        self.assertEqual(same.difference(self.db, self.maria, "later"), "")
+        self.server.remove("later")
+
     def test_what_the_target_cannot_have_and_what_it_has(self):
         self.db.run("CREATE DATABASE hard", "CREATE TABLE hard.fine (id INT PRIMARY KEY)", "CREATE TABLE hard.here (id INT PRIMARY KEY, v INT)",
                     "CREATE TABLE hard.net (id INT PRIMARY KEY, a INET6)", "INSERT INTO hard.net VALUES (1, '::1')",

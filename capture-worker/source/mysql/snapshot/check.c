@@ -12,8 +12,8 @@ ml_snapshot_check_table(const struct ml_schema *s, bool sql, const struct ml_cop
 	if (s->kind == ML_TABLE_VIEW || s->kind == ML_TABLE_SEQUENCE || s->handle != NULL || !sql || o->create_tables)
 		return 0;
 	return ML_ERRF(err, ErrInvalidReplicaConfig, 0,
-		"invalid replica config, snapshot: table %s has no key, so rows that a crash lets come twice can only be told from others if "
-		"the copy makes the table itself; set create-tables=true, leave the table out by the filter, or set snapshot=none",
+		"invalid replica config, snapshot: table %s has no key, so rows that come twice can only be told from others if the copy "
+		"makes the table itself; set create-tables=true when the changefeed is made, leave the table out by the filter, or set snapshot=none",
 		s->qname.s);
 }
 

@@ -168,7 +168,13 @@ ml_snapshot_open(struct ml_snapshot **out, const struct ml_snapshot_env *env, st
 	if (s == NULL)
 		abort();
 	s->env = *env;
-	s->create = env->options.create_tables && env->env->every_ddl;
+	/*
+	 * Where changes were delivered before the copy was asked for, the target has tables, and what is deleted in them now must
+	 * arrive there.
+	 */
+	s->create = env->options.create_tables && env->env->every_ddl &&
+		    (f->copied.len > 0 || env->env->checkpoint_ts <= env->env->spec->start_ts);
+	s->env.options.create_tables = s->create;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->work, NULL);
 	if (env->flavor == ML_MYSQL && !env->gtids && env->options.method != ML_COPY_LOCKED) {
@@ -188,7 +194,7 @@ ml_snapshot_open(struct ml_snapshot **out, const struct ml_snapshot_env *env, st
 	for (size_t i = 0; i < s->state.n; i++) {
 		const struct ml_copy_table *t = s->state.v[i];
 
-		if (!t->done && ml_snapshot_check_table(t->schema, env->env->every_ddl, &env->options, err) < 0)
+		if (!t->done && ml_snapshot_check_table(t->schema, env->env->every_ddl, &s->env.options, err) < 0)
 			goto fail;
 	}
 	s->n_jobs = s->state.n_open > 0 ? env->options.threads : 0;
