@@ -274,6 +274,7 @@ settle_doubt(
 static int
 run_on(struct sql_ddl *d, struct sql_conn *c, const struct ml_ddl *ddl, const struct ml_buf *text, struct ml_err *err)
 {
+	struct ml_err ignored;
 	uint64_t look;
 	int rc;
 
@@ -296,8 +297,12 @@ run_on(struct sql_ddl *d, struct sql_conn *c, const struct ml_ddl *ddl, const st
 					      sql_ddl_ts_note(&d->progress, c, d->ts, d->nth, false, look, err) != 0))
 			return -1;
 	}
-	if (!d->ran && execute(d, c, ddl, text, err) != 0)
+	if (!d->ran && execute(d, c, ddl, text, err) != 0) {
+		/* Else a person's change that makes it possible would be taken for its own. */
+		if (!sql_is_lost(err->lib))
+			(void)sql_ddl_ts_note(&d->progress, c, d->ts, d->nth, false, SQL_DDL_REFUSED, &ignored);
 		return -1;
+	}
 	d->ran = true;
 	return sql_ddl_ts_note(&d->progress, c, d->ts, d->nth, true, 0, err);
 }

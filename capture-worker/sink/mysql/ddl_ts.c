@@ -103,6 +103,8 @@ sql_ddl_ts_past(const struct sql_ddl_ts *p, ml_ts ts, uint32_t nth)
 {
 	if (!p->loaded || p->ts != ts || nth > p->nth)
 		return SQL_DDL_NEW;
+	if (nth == p->nth && !p->finished && p->look == SQL_DDL_REFUSED)
+		return SQL_DDL_NEW;
 	return nth < p->nth || p->finished ? SQL_DDL_FINISHED : SQL_DDL_IN_DOUBT;
 }
 

@@ -13,6 +13,9 @@
 #include "capture-worker/sink/mysql/conn.h"
 #include "capture-worker/sink/sink.h"
 
+/* In the place of a look, which has 63 bits: the target refused it, so nothing of it was done. */
+#define SQL_DDL_REFUSED (UINT64_C(1) << 63)
+
 struct sql_ddl_ts {
 	const struct ml_sink_env *env;
 	bool on;     /* enable-ddl-ts, and the target lets us */
@@ -20,7 +23,7 @@ struct sql_ddl_ts {
 	ml_ts ts;    /* 0: nothing was ever begun */
 	uint32_t nth;
 	bool finished;
-	uint64_t look; /* of ddl_doubt.h, before it began */
+	uint64_t look; /* of ddl_doubt.h, before it began, or SQL_DDL_REFUSED */
 };
 
 enum sql_ddl_past { SQL_DDL_NEW, SQL_DDL_FINISHED, SQL_DDL_IN_DOUBT };

@@ -66,6 +66,15 @@ on_fail(void *arg, const struct ml_err *err)
 }
 
 static void
+on_trouble(void *arg, const struct ml_err *err)
+{
+	struct mysql_sink *s = arg;
+
+	if (s->env->warn != NULL)
+		s->env->warn(s->env->arg, err);
+}
+
+static void
 close_sink(struct ml_sink *base)
 {
 	struct mysql_sink *s = (struct mysql_sink *)base;
@@ -92,6 +101,7 @@ open_sink(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *er
 		.arg = s,
 		.durable = on_durable,
 		.fail = on_fail,
+		.warn = on_trouble,
 	};
 
 	if (s == NULL)

@@ -39,7 +39,7 @@ struct worker {
 	pthread_cond_t wake;
 	struct sql_unit *queue, **queue_tail; /* under the engine's lock */
 	uint32_t queued_rows;
-	bool busy;
+	bool busy, troubled;
 	struct sql_conn conn;
 	struct sql_flush flush;
 	struct sql_flush_env flush_env; /* the engine's, with a begin of its own where that names the worker */
@@ -62,6 +62,7 @@ struct sql_engine {
 	uint32_t n_workers;
 	uint32_t current, current_rows; /* where units without a past go, and how many rows in a row */
 	uint64_t n_units;               /* taken over and not committed */
+	uint32_t n_troubled;            /* workers whose transaction was refused more than once */
 	bool stopping, failed;
 	struct ml_err err;
 	struct ml_list parcels; /* all whose units are not all committed */
@@ -432,6 +433,25 @@ final_error(struct ml_err *err, uint32_t tries)
 	}
 }
 
+/* Once refused may be a deadlock or a server that went away for a moment; err NULL: it is over. */
+static void
+tell_trouble(struct worker *w, const struct ml_err *err)
+{
+	struct sql_engine *e = w->e;
+	bool tell = err != NULL;
+
+	if (!tell && !w->troubled)
+		return;
+	pthread_mutex_lock(&e->lock);
+	if (w->troubled != tell)
+		e->n_troubled += tell ? 1 : UINT32_MAX;
+	w->troubled = tell;
+	/* Under the lock, so that what is told last is the last. */
+	if (e->env.warn != NULL && (tell || e->n_troubled == 0))
+		e->env.warn(e->env.arg, err);
+	pthread_mutex_unlock(&e->lock);
+}
+
 /* Commits the units (a list); retries as long as that makes sense. */
 static int
 flush_units(struct worker *w, struct sql_unit *units, uint32_t n_rows, struct ml_err *err)
@@ -448,6 +468,7 @@ flush_units(struct worker *w, struct sql_unit *units, uint32_t n_rows, struct ml
 		built_safe = safe;
 		if (w->flush.n_stmts == 0 || try_flush(w, one_by_one, err) == 0) {
 			atomic_fetch_add_explicit(&e->bytes_out, w->flush.text.len, memory_order_relaxed);
+			tell_trouble(w, NULL);
 			return 0;
 		}
 		atomic_fetch_add_explicit(&e->errors, 1, memory_order_relaxed);
@@ -457,6 +478,8 @@ flush_units(struct worker *w, struct sql_unit *units, uint32_t n_rows, struct ml
 			return -1;
 		}
 		ml_log_err(ML_WARN, e->env.object, err, "a downstream transaction failed and is tried again");
+		if (tries > 1 && (err->lib != ER_LOCK_DEADLOCK || tries > DEADLOCK_QUICK_TRIES))
+			tell_trouble(w, err);
 		one_by_one = true;
 		delay = sql_retry_delay_ms(tries, &w->seed);
 		if (v == RETRY_SAFE && err->lib == ER_DUP_ENTRY)

@@ -18,6 +18,8 @@ struct sql_engine_env {
 	void (*durable)(void *arg, uint64_t seq); /* from any thread */
 	void (*fail)(
 		void *arg, const struct ml_err *err); /* once, from any thread; nothing becomes durable afterwards */
+	/* From any thread: err while a transaction is tried again and again, NULL when none is any more.  May be NULL. */
+	void (*warn)(void *arg, const struct ml_err *err);
 };
 
 /* Starts the workers; each connects when it has something to write. */

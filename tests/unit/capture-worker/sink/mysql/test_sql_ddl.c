@@ -148,6 +148,10 @@ what_was_finished_is_known_by_its_place_in_the_commit(void **state)
 	p.finished = false;
 	assert_int_equal(sql_ddl_ts_past(&p, 100, 0), SQL_DDL_FINISHED);
 	assert_int_equal(sql_ddl_ts_past(&p, 100, 1), SQL_DDL_IN_DOUBT);
+	/* One that the target refused is as new as before, and those before it are done. */
+	p.look = SQL_DDL_REFUSED;
+	assert_int_equal(sql_ddl_ts_past(&p, 100, 0), SQL_DDL_FINISHED);
+	assert_int_equal(sql_ddl_ts_past(&p, 100, 1), SQL_DDL_NEW);
 	p.loaded = false;
 	assert_int_equal(sql_ddl_ts_past(&p, 100, 0), SQL_DDL_NEW);
 }
