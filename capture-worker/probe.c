@@ -209,7 +209,7 @@ open_claims(void *arg, struct ml_claim_place **out, const char *uri, struct ml_e
 
 /* Really opens the sink and closes it again; what is written of each table is checked before anything connects. */
 static int
-check_sink(struct probe *p, struct ml_err *err)
+check_sink(struct probe *p, bool update, struct ml_err *err)
 {
 	struct ml_sink_env env = ml_plan_sink_env(&p->plan, p->spec, p->config, p->object);
 	struct ml_encoder *e = NULL;
@@ -242,6 +242,8 @@ check_sink(struct probe *p, struct ml_err *err)
 		if (rc == 0)
 			p->plan.encoder->close(e);
 	}
+	if (rc == 0 && !update && p->plan.sink->forget != NULL)
+		p->plan.sink->forget(s);
 	p->plan.sink->close(s);
 	return rc;
 }
@@ -282,7 +284,7 @@ run(struct probe *p, const Ml__Probe *probe, struct ml_err *err)
 		*err = plan_err;
 		return -1;
 	}
-	return check_sink(p, err);
+	return check_sink(p, probe->update, err);
 }
 
 static void

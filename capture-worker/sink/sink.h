@@ -55,6 +55,8 @@ struct ml_sink_ops {
 	int (*check)(const struct ml_sink_env *env, struct ml_err *err);
 	/* Connects and tries (create-time trial: open, then close).  env outlives the sink. */
 	int (*open)(struct ml_sink **out, const struct ml_sink_env *env, struct ml_err *err);
+	/* When a changefeed is made, behind the trial: what one of that name before it left downstream means nothing.  May be NULL. */
+	void (*forget)(struct ml_sink *s);
 	size_t (*max_message_bytes)(struct ml_sink *s); /* for the encoder; NULL: unlimited */
 	ml_topic_open_fn *open_topic;                   /* arg: the sink; NULL without topics */
 	/* The batch is the sink's from here on, also after -1. */

@@ -409,6 +409,20 @@ class Ddl(Pair):
         self.server.wait_caught_up("names")
         self.assertEqual(self.target.query(indexes), [("other",), ("PRIMARY",)])
 
+    def test_a_changefeed_of_an_old_name_does_its_ddl_again(self):
+        for db in (self.source, self.target):
+            db.run("CREATE DATABASE anew")
+        self.feed("anew", "anew.*")
+        start = self.server.changefeed("anew")["start_ts"]
+        self.source.run("CREATE TABLE anew.t (id INT PRIMARY KEY)")
+        self.equal("anew", "anew")
+        self.server.remove("anew")
+        self.target.run("DROP TABLE anew.t")
+        self.feed("anew", "anew.*", start_ts=start)
+        self.equal("anew", "anew")
+        done = [line for line in self.server.log.read_text().splitlines() if "anew/0: DDL was done before the last stop" in line]
+        self.assertEqual(done, [])
+
     def test_a_statement_that_the_target_refuses_is_named_and_can_be_skipped(self):
         self.feed("refused", "refused.*")
         self.source.run("CREATE DATABASE refused", "CREATE TABLE refused.t (id INT PRIMARY KEY)")

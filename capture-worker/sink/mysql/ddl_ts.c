@@ -136,3 +136,24 @@ sql_ddl_ts_note(struct sql_ddl_ts *p, struct sql_conn *c, ml_ts ts, uint32_t nth
 	}
 	return rc;
 }
+
+void
+sql_ddl_ts_forget(const struct sql_ddl_ts *p, const struct sql_target *t)
+{
+	static const char *const names[] = { "millrace_ddl", "ddl_ts_v1" };
+	struct sql_conn c = { 0 };
+	struct ml_buf b = { 0 };
+	struct ml_err err = { 0 };
+
+	if (!p->on || sql_conn_open(&c, t, false, &err) != 0)
+		return;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		ml_buf_clear(&b);
+		ml_buf_printf(&b, "DELETE FROM " ML_MARK_DB ".%s WHERE ticdc_cluster_id = ", names[i]);
+		put_id(&b, p->env, " AND changefeed = ");
+		/* No table, no row; nobody may be told of it either. */
+		(void)sql_conn_run(&c, b.data, b.len, NULL, &err);
+	}
+	ml_buf_fini(&b);
+	sql_conn_close(&c);
+}

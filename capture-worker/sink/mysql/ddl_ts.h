@@ -41,4 +41,6 @@ int sql_ddl_ts_note(struct sql_ddl_ts *p, struct sql_conn *c, ml_ts ts, uint32_t
 	struct ml_err *err);
 /* True for an error that says that the user may not. */
 bool sql_is_denied(int lib);
+/* Takes the changefeed's rows away, if there are any and that can be done. */
+void sql_ddl_ts_forget(const struct sql_ddl_ts *p, const struct sql_target *t);
 #endif

@@ -372,6 +372,14 @@ tick(struct ml_sink *base, struct ml_err *err)
 	return sql_engine_check(((struct mysql_sink *)base)->engine, err);
 }
 
+static void
+forget(struct ml_sink *base)
+{
+	struct mysql_sink *s = (struct mysql_sink *)base;
+
+	sql_ddl_ts_forget(&s->ddl.progress, &s->target);
+}
+
 static const char *
 instance(struct ml_sink *base)
 {
@@ -403,6 +411,7 @@ const struct ml_sink_ops ml_sink_mysql = {
 	.checkpoint = checkpoint,
 	.tick = tick,
 	.close = close_sink,
+	.forget = forget,
 	.instance = instance,
 	.stats = stats,
 	.figures = figures,
