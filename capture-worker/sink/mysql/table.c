@@ -160,19 +160,24 @@ set_uniques(struct sql_table *t, const struct ml_schema *s, const struct ml_datu
 
 		if (!x->primary && !x->unique)
 			continue;
-		/* Columns without a value (virtual, taken away) tell no two rows apart: the index gives no key. */
+		/*
+		 * Of a virtual column nobody knows the value: any two may be equal.  With a column that was taken away the
+		 * target has not that index.
+		 */
 		for (uint16_t k = 0; k < x->n_cols; k++)
-			whole = whole && has_value(s, x->cols[k], image);
-		*u = (struct sql_unique){ .ordinal = ordinal++, .n_cols = x->n_cols };
+			whole = whole && (s->columns[x->cols[k]].virtual_generated || has_value(s, x->cols[k], image));
+		*u = (struct sql_unique){ .ordinal = ordinal++ };
 		if (!whole)
 			continue;
 		u->cols = ml_arena_alloc(&t->arena, x->n_cols * sizeof(*u->cols));
 		u->folds = ml_arena_alloc(&t->arena, x->n_cols * sizeof(*u->folds));
 		u->prefixes = ml_arena_alloc(&t->arena, x->n_cols * sizeof(*u->prefixes));
 		for (uint16_t k = 0; k < x->n_cols; k++) {
-			u->cols[k] = x->cols[k];
-			u->folds[k] = (uint8_t)fold_of(x, &s->columns[x->cols[k]]);
-			u->prefixes[k] = x->prefix && x->prefixes != NULL ? x->prefixes[k] : 0;
+			if (s->columns[x->cols[k]].virtual_generated)
+				continue;
+			u->cols[u->n_cols] = x->cols[k];
+			u->folds[u->n_cols] = (uint8_t)fold_of(x, &s->columns[x->cols[k]]);
+			u->prefixes[u->n_cols++] = x->prefix && x->prefixes != NULL ? x->prefixes[k] : 0;
 		}
 		t->n_uniques++;
 	}

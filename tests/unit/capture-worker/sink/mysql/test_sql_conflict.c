@@ -153,6 +153,12 @@ of_a_prefix_only_the_prefix_counts(void **state)
 		{ "id:i v:v:utf8mb4_bin n:i", "P=id U=v(2),n", "I 1|abX|5", "I 2|abY|6", false },
 		{ "id:i v:v:utf8mb4_bin w:v:utf8mb4_bin", "P=id U=v,w(1)", "I 1|ab|xy", "I 2|ab|xz", true },
 		{ "id:i v:v:utf8mb4_bin w:v:utf8mb4_bin", "P=id U=v,w(1)", "I 1|ab|xy", "I 2|ac|xy", false },
+		/* of a virtual column nobody knows the value */
+		{ "id:i v:i:V", "P=id U=v", "I 1|~", "U 2|~>2|~", true },
+		{ "id:i v:i:V n:i", "P=id U=v,n", "I 1|~|5", "I 2|~|5", true },
+		{ "id:i v:i:V n:i", "P=id U=v,n", "I 1|~|5", "I 2|~|6", false },
+		{ "id:i v:i:V n:i", "P=id U=n,v", "I 1|~|N", "I 2|~|N", false },
+		{ "id:i v:i n:i", "P=id U=v,n", "I 1|~|5", "I 2|~|5", false },
 		/* all in the index, and nobody knows how much */
 		{ "id:i v:v:utf8mb4_bin", "P=id U=v(99)", "I 1|abcX", "I 2|abcY", false },
 		{ "id:i v:v:utf8mb4_bin", "P=id U=v(?)", "I 1|abc", "I 2|xyz", true },
