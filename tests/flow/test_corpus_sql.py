@@ -27,11 +27,14 @@ ROWS = {
 }
 # Shapes that only one side has, and why.
 OURS = {
+    "DELETE FROM `g_keys`.`nokey` WHERE HEX(CONVERT(`v` USING utf8mb4)) = HEX(?) AND `a` = ? AND `v` = ?":
+        "without a key, a text is found by its bytes, not by what its collation takes for equal",
     "DELETE FROM `g_str`.`bin_cols` WHERE `id` = ?": "lost in the recording",
     "REPLACE INTO `g_str`.`bin_cols` (`id`,`b`,`vb`,`tb`,`bl`,`mb`,`lb`) VALUES (?,?,?,?,?,?,?)": "lost in the recording",
 }
 _SAME_KEY = "a REPLACE with the same key needs no DELETE before it"
 THEIRS = {
+    "DELETE FROM `g_keys`.`nokey` WHERE `a` = ? AND `v` = ?": "the same",
     "DELETE FROM `g_ddl`.`t` WHERE `id` = ?": _SAME_KEY,
     "DELETE FROM `g_keys`.`ident` WHERE `select` = ?": _SAME_KEY,
     "DELETE FROM `g_str`.`enum_set` WHERE `id` = ?": _SAME_KEY,

@@ -177,6 +177,23 @@ class Metrics(Pair):
         parts.wait_until(lambda: not self.scrape(), 20, "series to go")
 
 
+class Keyless(Pair):
+    def test_texts_that_are_equal_to_their_collation_are_told_apart(self):
+        self.feed("twins", "twins.*", force_replicate=True)
+        texts = ["a", "A", "á", "a ", "Á  ", ""]
+        with self.source.connect() as c:
+            c.run("SET NAMES utf8mb4", "CREATE DATABASE twins", "USE twins")
+            for n, charset in enumerate(("utf8mb4", "utf8mb3", "latin1", "utf8mb4 COLLATE utf8mb4_bin")):
+                c.run(f"CREATE TABLE t{n} (a INT, v VARCHAR(20) CHARACTER SET {charset}, x TEXT CHARACTER SET {charset})",
+                      *(f"INSERT INTO t{n} VALUES (1, '{v}', '{x}')" for v in texts for x in texts[:3]))
+                for v in texts[::-2]:
+                    c.run(f"DELETE FROM t{n} WHERE HEX(v) = HEX(CONVERT('{v}' USING {charset.split()[0]})) AND x = 'a' LIMIT 2",
+                          f"UPDATE t{n} SET a = a + 1 WHERE HEX(v) = HEX(CONVERT('{v}' USING {charset.split()[0]}))")
+                self.assertGreater(int(c.value(f"SELECT COUNT(*) FROM t{n}")), 6)
+            c.run("INSERT INTO t2 VALUES (9, _latin1 x'80818d8f909d9f', '')", "DELETE FROM t2 WHERE a = 9")  # what latin1 hardly has
+        self.equal("twins", "twins")
+
+
 class Order(Pair):
     """Rows that share keys, from several writers, through one worker and through sixteen, with and without kills."""
 

@@ -98,6 +98,20 @@ put_equal(struct sql_out *o, const struct sql_col *c, const struct ml_datum *ima
 	}
 }
 
+/*
+ * Collations take many texts for equal, and a table without a key may hold several of them: only the one with these bytes is
+ * meant.
+ */
+static void
+put_same_bytes(struct sql_out *o, const struct sql_col *c, const struct ml_datum *image)
+{
+	PUT(o, " AND HEX(CONVERT(");
+	put_text(o, c->name);
+	PUT(o, " USING utf8mb4)) = HEX(");
+	put_value(o, c, &image[c->at]);
+	PUT(o, ")");
+}
+
 /* Shape A: " WHERE `k1` = 1 AND `k2` = 2 LIMIT 1", key columns in the order of the table. */
 static void
 put_where(struct sql_out *o, const struct sql_table *t, const struct ml_datum *image)
@@ -110,6 +124,9 @@ put_where(struct sql_out *o, const struct sql_table *t, const struct ml_datum *i
 		if (i > 0)
 			PUT(o, " AND ");
 		put_equal(o, &cols[i], image);
+		if (!t->keyed && cols[i].exact && image[cols[i].at].kind == ML_D_BYTES &&
+			!(cols[i].json_text && o->json_type))
+			put_same_bytes(o, &cols[i], image);
 	}
 	PUT(o, " LIMIT 1");
 }

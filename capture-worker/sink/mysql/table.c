@@ -44,6 +44,18 @@ is_string(uint8_t type)
 	}
 }
 
+/* Whether the text's UTF-8 is the same wherever it is made: some charsets have two ways to it. */
+static bool
+is_exact(const struct ml_column *c)
+{
+	static const char *const names[] = { "utf8mb4", "utf8mb3", "ascii", "latin1" };
+
+	for (size_t i = 0; is_string(c->type) && c->special == ML_SP_NONE && i < sizeof(names) / sizeof(names[0]); i++)
+		if (c->charset.len == strlen(names[i]) && memcmp(c->charset.s, names[i], c->charset.len) == 0)
+			return true;
+	return false;
+}
+
 static void
 set_col(struct sql_col *out, struct sql_table *t, const struct ml_schema *s, uint16_t c)
 {
@@ -55,6 +67,7 @@ set_col(struct sql_col *out, struct sql_table *t, const struct ml_schema *s, uin
 		.at = c,
 		.quoting = sql_quoting_of(&s->columns[c]),
 		.text = is_string(s->columns[c].type) && sql_quoting_of(&s->columns[c]) != SQL_BYTES,
+		.exact = is_exact(&s->columns[c]),
 		.vector = s->columns[c].type == ML_T_VECTOR || s->columns[c].special == ML_SP_VECTOR,
 		.json = s->columns[c].type == ML_T_JSON,
 		.json_text = s->columns[c].json_text,

@@ -17,6 +17,7 @@ struct sql_col {
 	uint16_t at;         /* index of the datum */
 	uint8_t quoting;     /* enum sql_quoting */
 	bool text;           /* has a charset */
+	bool exact;          /* ... in which a text has one form alone */
 	bool vector;         /* its value is the text of one */
 	bool json;           /* type JSON: MySQL compares it with a text only after a CAST */
 	bool json_text;      /* MariaDB's JSON, a text: in MySQL it may have become either */

@@ -71,6 +71,8 @@ static const struct shape shapes[] = {
 	{ NOPK, OLD, { "U 1|N>1|x" },
 		"DELETE FROM `shop`.`nopk` WHERE `a` = 1 AND `b` IS NULL LIMIT 1;"
 		"REPLACE INTO `shop`.`nopk` (`a`,`b`) VALUES (1,'x')" },
+	{ NOPK, FRESH, { "D 1|it's" },
+		"DELETE FROM `shop`.`nopk` WHERE `a` = 1 AND `b` = 'it\\'s' AND HEX(CONVERT(`b` USING utf8mb4)) = HEX('it\\'s') LIMIT 1" },
 	/* 15, 16, 17: generated columns, bytes, names */
 	{ G, FRESH, { "I 1|2.50|4|10.00" }, "INSERT INTO `shop`.`g` (`id`,`price`,`n`) VALUES (1,'2.50',4)" },
 	{ BIN, FRESH, { "I 1|x00275c|it's|2" },
