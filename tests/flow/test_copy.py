@@ -6,6 +6,8 @@ definitions are the same, and at each sync point the sum of the accounts was wha
 
 --pairs A:B,C:D   kinds of source and target, mariadb or mysql (mariadb:mariadb,mysql:mysql)
 --seconds N,M     how long to write in each pair, the last number for all that follow (20,6)
+--crashes N       how many times the target's server is killed, too (0)
+--options K=V,..  settings of the source's server
 --kills N,M       how many SIGKILLs in that time (6,3)       --seed N  for the same choices again
 """
 import random
@@ -23,7 +25,9 @@ class Copy(Case):
         seed = args.seed or random.randrange(1, 10**6)
         print(f"      {source} to {target}, seed {seed}, {seconds} s, {kills} kills", flush=True)
         chance = random.Random(seed)
-        up, down = database(source), database(target, **{"server-id": "2001"})
+        options = dict(o.split("=", 1) for o in args.options.split(",") if o)
+        up, down = database(source, **options), database(
+            target, **{"server-id": "2001", **({"innodb-flush-log-at-trx-commit": "1", "sync-binlog": "1"} if args.crashes else {})})
         source, target = (kind.partition("@")[0] for kind in (source, target))
         server = Millrace(up, "--tz", "UTC")
         server.create("copy", sink_uri(down) + "?worker-count=8", filter_rules=["copied.*", "corpus.*", "other.*"],
@@ -53,7 +57,13 @@ class Copy(Case):
             for pid in server.workers():
                 parts.kill(pid)
 
-        plan = [(chance.uniform(0.05, 0.95), chance.choice((kill_worker, kill_worker, kill_gateway, kill_supervisor)))
+        def crash_target():
+            down.process.popen.kill()
+            down.process.wait()
+            down.start()
+
+        plan = [(chance.uniform(0.05, 0.95), crash_target) for _ in range(args.crashes)]
+        plan += [(chance.uniform(0.05, 0.95), chance.choice((kill_worker, kill_worker, kill_gateway, kill_supervisor)))
                 for _ in range(kills)] + [(0.4, up.restart), (0.7, down.restart)]
         writers, definer = [Writer(up, seed + i) for i in range(4)], Definer(up, corpus(source, target), seed, seconds)
         begin = time.monotonic()
@@ -104,5 +114,5 @@ class Copy(Case):
 
 
 if __name__ == "__main__":
-    args = arguments(seconds="20,6", kills="6,3", seed=0, pairs="mariadb:mariadb,mysql:mysql")
+    args = arguments(options="", crashes=0, seconds="20,6", kills="6,3", seed=0, pairs="mariadb:mariadb,mysql:mysql")
     main()

@@ -107,6 +107,7 @@ class Writer(threading.Thread):
                 '2024-05-06 07:08:0{k}.120', '2024-05-06 07:08:0{k}.000001', {k % 2 + 1}, {k % 8}, '{{"k": [{n}, "x\\\\"y"]}}',
                 ST_GeomFromText('POINT({k} {n})'), UUID(), 'fe80::{n % 65536:x}')""",
             lambda: f"UPDATE kinds SET f = f / 3, d = d / 7, dt = NULL, tx = NULL, e = 2, hidden = {n} WHERE id % 50 = {i % 50}",
+            lambda: f"UPDATE kinds SET j = JSON_SET(j, '$.k[0]', {k}, '$.z{k}', 'é') WHERE id % 30 = {i % 30}",
             lambda: f"DELETE FROM kinds WHERE id % 40 = {i % 40}",
             lambda: f"INSERT INTO parts VALUES ({i}, {n}) ON DUPLICATE KEY UPDATE n = {n}",
             lambda: f"DELETE FROM parts WHERE id BETWEEN {i} AND {i + 2}",

@@ -68,7 +68,7 @@ def row_hashes(connection, schema, table, documents):
     def digest(row):
         row = list(row)
         for at in read_json:
-            row[at] = row[at] and json.loads(row[at])
+            row[at] = row[at] and json.dumps(json.loads(row[at]), sort_keys=True)
         return hashlib.sha256(repr(row).encode()).hexdigest()
     return sorted(digest(row) for row in connection.query(f"SELECT {', '.join(values)} FROM {_name(schema)}.{_name(table)}"))
 
