@@ -15,7 +15,7 @@
 #define WIDEN_TABLES 200
 
 /* What is asked of each schema: names first, then columns and indexes, then what they make necessary. */
-enum { Q_NAMES, Q_COLUMNS, Q_INDEXES, Q_CHECKS, Q_ORDER };
+enum { Q_NAMES, Q_COLUMNS, Q_INDEXES, Q_VIEWS, Q_CHECKS, Q_ORDER };
 
 /* One schema (database) being read; rows are sorted into tables by name. */
 struct reading {
@@ -418,6 +418,31 @@ take_checks(struct reading *r, MYSQL_RES *res)
 	}
 }
 
+static bool
+has_views(const struct reading *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->t[i]->kind == ML_TABLE_VIEW)
+			return true;
+	return false;
+}
+
+/* A view has the collation of the connection that made it; its name begins with its charset's. */
+static void
+take_views(struct reading *r, MYSQL_RES *res)
+{
+	MYSQL_ROW row;
+
+	while ((row = mysql_fetch_row(res)) != NULL) {
+		struct ml_schema *s = table_of(r, row[0]);
+
+		if (s == NULL || row[1] == NULL)
+			continue;
+		s->collation = keep(&s->arena, row[1], strlen(row[1]));
+		s->charset = keep(&s->arena, row[1], strcspn(row[1], "_"));
+	}
+}
+
 /* ---- questions ---- */
 
 static void
@@ -466,6 +491,10 @@ ask(void *arg, const struct ml_question *q, MYSQL *my, struct ml_buf *sql)
 		if (!all->mariadb)
 			ml_buf_puts(sql, " ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX");
 		break;
+	case Q_VIEWS:
+		ml_buf_puts(sql, "SELECT TABLE_NAME, COLLATION_CONNECTION FROM information_schema.VIEWS WHERE ");
+		put_predicate(sql, my, r, "TABLE_SCHEMA");
+		break;
 	case Q_CHECKS:
 		ml_buf_puts(sql, "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.CHECK_CONSTRAINTS "
 				 "WHERE LEVEL = 'Column' AND CHECK_CLAUSE LIKE 'json\\_valid(%' AND ");
@@ -508,6 +537,8 @@ answer(void *arg, const struct ml_question *q, MYSQL *my, MYSQL_RES *res, struct
 			break;
 		ml_lanes_add(&all->lanes, (struct ml_question){ r, Q_INDEXES, 0 });
 		ml_lanes_add(&all->lanes, (struct ml_question){ r, Q_COLUMNS, 0 });
+		if (has_views(r))
+			ml_lanes_add(&all->lanes, (struct ml_question){ r, Q_VIEWS, 0 });
 		all->n_tables += r->n;
 		if (all->conn != NULL && all->n_tables >= WIDEN_TABLES)
 			ml_lanes_widen(&all->lanes, all->conn, all->target);
@@ -525,6 +556,9 @@ answer(void *arg, const struct ml_question *q, MYSQL *my, MYSQL_RES *res, struct
 			return 0;
 		}
 		take_indexes(r, res);
+		break;
+	case Q_VIEWS:
+		take_views(r, res);
 		break;
 	case Q_CHECKS:
 		take_checks(r, res);
