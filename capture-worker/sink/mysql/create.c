@@ -7,6 +7,7 @@
 
 #include "capture-worker/event/ddl_token.h"
 #include "capture-worker/event/mark.h"
+#include "capture-worker/sink/mysql/ddl_collate.h"
 #include "capture-worker/sink/mysql/ddl_session.h"
 #include "capture-worker/sink/mysql/ddl_rewrite.h"
 #include "capture-worker/sink/mysql/literal.h"
@@ -227,6 +228,8 @@ create_db(struct sql_conn *c, const struct ml_ddl *ddl, struct ml_err *err)
 			ml_buf_printf(&b, " CHARACTER SET %.*s", (int)ddl->charset.len, ddl->charset.s);
 		if (ddl->collation.len > 0 && with_collation)
 			ml_buf_printf(&b, " COLLATE %.*s", (int)ddl->collation.len, ddl->collation.s);
+		if (sql_collates(c->target))
+			sql_ddl_collate(&b, ddl);
 		rc = run(c, &b, err);
 		if (rc == 0 || err->lib != ER_UNKNOWN_COLLATION)
 			break;
@@ -349,6 +352,8 @@ create_table(struct sql_ddl *d, struct sql_conn *c, const struct ml_ddl *ddl, st
 		sql_create_text(&b, ddl, d->target->server);
 		if (sql_ddl_lacks_vectors(d->target))
 			sql_ddl_vectors_to_text(&b, ddl->sql_mode);
+		if (sql_collates(d->target))
+			sql_ddl_collate(&b, ddl);
 		rc = run(c, &b, err);
 	}
 	if (rc != 0)

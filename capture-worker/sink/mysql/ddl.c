@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "capture-worker/event/mark.h"
+#include "capture-worker/sink/mysql/ddl_collate.h"
 #include "capture-worker/sink/mysql/ddl_doubt.h"
 #include "capture-worker/sink/mysql/ddl_rewrite.h"
 #include "capture-worker/sink/mysql/ddl_session.h"
@@ -142,6 +143,8 @@ sql_ddl_text(struct ml_buf *out, const struct ml_ddl *ddl, const struct sql_targ
 	sql_ddl_name_indexes(out, ddl);
 	if (sql_ddl_lacks_vectors(t))
 		sql_ddl_vectors_to_text(out, ddl->sql_mode);
+	if (sql_collates(t))
+		sql_ddl_collate(out, ddl);
 }
 
 /* ---- running it ---- */
