@@ -100,10 +100,22 @@ class Values(Pair):
         self.equal("nokey", "nokey")
         self.assertEqual(self.target.query("SELECT COUNT(*) FROM nokey.n")[0][0], "2")
 
+    def test_texts_that_are_equal_to_their_collation_are_told_apart(self):
+        self.feed("twins", "twins.*", force_replicate=True)
+        texts = ["a", "A", "á", "a ", "Á  ", ""]
+        with self.source.connect() as c:
+            c.run("SET NAMES utf8mb4", "CREATE DATABASE twins", "USE twins")
+            for n, charset in enumerate(("utf8mb4", "utf8mb3", "latin1", "utf8mb4 COLLATE utf8mb4_bin")):
+                c.run(f"CREATE TABLE t{n} (a INT, v VARCHAR(20) CHARACTER SET {charset}, x TEXT CHARACTER SET {charset})",
+                      *(f"INSERT INTO t{n} VALUES (1, '{v}', '{x}')" for v in texts for x in texts[:3]))
+                for v in texts[::-2]:
+                    c.run(f"DELETE FROM t{n} WHERE HEX(v) = HEX(CONVERT('{v}' USING {charset.split()[0]})) AND x = 'a' LIMIT 2",
+                          f"UPDATE t{n} SET a = a + 1 WHERE HEX(v) = HEX(CONVERT('{v}' USING {charset.split()[0]}))")
+                self.assertGreater(int(c.value(f"SELECT COUNT(*) FROM t{n}")), 6)
+            c.run("INSERT INTO t2 VALUES (9, _latin1 x'80818d8f909d9f', '')", "DELETE FROM t2 WHERE a = 9")  # what latin1 hardly has
+        self.equal("twins", "twins")
 
-class Vectors(Pair):
-    """Of MariaDB 11.7 and later (MARIADB_HOME)."""
-
+    # Of MariaDB 11.7 and later (MARIADB_HOME).
     def test_vectors_arrive_as_such_or_as_texts(self):
         version = self.source.query("SELECT VERSION()")[0][0]
         if tuple(map(int, version.split(".")[:2])) < (11, 7):
@@ -123,11 +135,8 @@ class Vectors(Pair):
                                   for form in ("VEC_ToText({})", value))
                 self.assertEqual(self.source.query(source), self.target.query(target))
 
-
-class Metrics(Pair):
-    """What /metrics shows of a database target, and that docs/metrics.md knows all of it."""
-
     def scrape(self):
+        """{(name, labels): value} of the SQL sink's figures; docs/metrics.md must know all that /metrics shows."""
         text = self.server.api("GET", "/metrics").text()
         page = (parts.ROOT / "docs" / "metrics.md").read_text()
         self.assertEqual([n for n in re.findall(r"^# TYPE (\S+)", text, re.M) if f"`{n}`" not in page], [])
@@ -175,23 +184,6 @@ class Metrics(Pair):
         parts.wait_until(lambda: self.scrape().get(("batch_row_count_sum", txn), 0) > rows, 20, "rows of the second worker")
         self.assertEqual(self.server.api("DELETE", "/api/v1/changefeeds/figures").status, 202)
         parts.wait_until(lambda: not self.scrape(), 20, "series to go")
-
-
-class Keyless(Pair):
-    def test_texts_that_are_equal_to_their_collation_are_told_apart(self):
-        self.feed("twins", "twins.*", force_replicate=True)
-        texts = ["a", "A", "á", "a ", "Á  ", ""]
-        with self.source.connect() as c:
-            c.run("SET NAMES utf8mb4", "CREATE DATABASE twins", "USE twins")
-            for n, charset in enumerate(("utf8mb4", "utf8mb3", "latin1", "utf8mb4 COLLATE utf8mb4_bin")):
-                c.run(f"CREATE TABLE t{n} (a INT, v VARCHAR(20) CHARACTER SET {charset}, x TEXT CHARACTER SET {charset})",
-                      *(f"INSERT INTO t{n} VALUES (1, '{v}', '{x}')" for v in texts for x in texts[:3]))
-                for v in texts[::-2]:
-                    c.run(f"DELETE FROM t{n} WHERE HEX(v) = HEX(CONVERT('{v}' USING {charset.split()[0]})) AND x = 'a' LIMIT 2",
-                          f"UPDATE t{n} SET a = a + 1 WHERE HEX(v) = HEX(CONVERT('{v}' USING {charset.split()[0]}))")
-                self.assertGreater(int(c.value(f"SELECT COUNT(*) FROM t{n}")), 6)
-            c.run("INSERT INTO t2 VALUES (9, _latin1 x'80818d8f909d9f', '')", "DELETE FROM t2 WHERE a = 9")  # what latin1 hardly has
-        self.equal("twins", "twins")
 
 
 class Order(Pair):
