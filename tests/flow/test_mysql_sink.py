@@ -115,8 +115,16 @@ class Values(Pair):
             c.run("INSERT INTO t2 VALUES (9, _latin1 x'80818d8f909d9f', '')", "DELETE FROM t2 WHERE a = 9")  # what latin1 hardly has
         self.equal("twins", "twins")
 
-    # Of MariaDB 11.7 and later (MARIADB_HOME).
+    def test_a_dry_run_writes_nothing(self):
+        self.feed("dry", "dry.*", query="?dry-run=true&dry-run-delay=20")
+        self.source.run("CREATE DATABASE dry", "CREATE TABLE dry.t (id INT PRIMARY KEY)", "INSERT INTO dry.t VALUES (1), (2)",
+                        "DELETE FROM dry.t WHERE id = 1")
+        self.server.wait_caught_up("dry")
+        self.assertEqual(self.target.query("SHOW DATABASES LIKE 'dry'"), [])
+        self.server.remove("dry")
+
     def test_vectors_arrive_as_such_or_as_texts(self):
+        """Of MariaDB 11.7 and later (MARIADB_HOME)."""
         version = self.source.query("SELECT VERSION()")[0][0]
         if tuple(map(int, version.split(".")[:2])) < (11, 7):
             self.skipTest(f"{version} has no vectors")
@@ -177,6 +185,13 @@ class Values(Pair):
         self.assertEqual(found["txn_prepare_statement_errors", ""], 0)
         self.assertEqual(found["table_sink_total_rows_count", ""], rows)
         self.assertGreater(found["write_bytes_total", txn], 100 * 1000)
+        # A target that prepares no more statements gets them as texts.
+        self.target.run("SET GLOBAL max_prepared_stmt_count = 0")
+        self.source.run("INSERT INTO figures.t VALUES (-2, 'a'), (-3, 'b'), (-4, 'c')")
+        self.equal("figures", "figures")
+        parts.wait_until(lambda: self.scrape().get(("txn_prepare_statement_errors", ""), 0) > 0, 20, "the failure to be counted")
+        self.target.run("SET GLOBAL max_prepared_stmt_count = 16382")
+        rows += 3
         # A worker that dies takes nothing away.
         parts.kill(self.server.worker("figures"))
         self.source.run("INSERT INTO figures.t VALUES (-1, 'z')")
