@@ -12,6 +12,12 @@
 
 /* As many as the queues of one pipeline hold. */
 #define POOL_MAX 16
+/*
+ * What all of them keep together, beyond the quota; and one of them, which is more than 2,048 rows of 200 bytes take with
+ * debezium's schema beside each: the rare batch that was larger shall not have it all.
+ */
+#define POOL_BYTES (32u << 20)
+#define KEEP_BYTES (8u << 20)
 /* Rows of 200 bytes, 2,048 of them, in four chunks; an idle batch touches one page of the first. */
 #define CHUNK_BYTES (128u << 10)
 
@@ -19,6 +25,7 @@ static struct {
 	pthread_mutex_t lock;
 	struct ml_batch *free;
 	int n;
+	size_t kept_bytes; /* promised to the free ones and to those on their way */
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void *
@@ -44,6 +51,7 @@ ml_batch_new(void)
 	if (b != NULL) {
 		pool.free = b->next;
 		pool.n--;
+		pool.kept_bytes -= b->kept_bytes;
 	}
 	pthread_mutex_unlock(&pool.lock);
 	if (b == NULL) {
@@ -69,19 +77,28 @@ destroy(struct ml_batch *b)
 void
 ml_batch_free(struct ml_batch *b)
 {
+	size_t keep, kept;
+
 	if (b == NULL)
 		return;
 	for (uint32_t i = 0; i < b->n_pins; i++)
 		ml_schema_unref(b->pins[i]);
 	if (b->quota != NULL)
 		ml_quota_give(b->quota, b->charged_bytes);
-	ml_arena_reset(&b->arena);
+	pthread_mutex_lock(&pool.lock);
+	keep = POOL_BYTES - pool.kept_bytes < KEEP_BYTES ? POOL_BYTES - pool.kept_bytes : KEEP_BYTES;
+	pool.kept_bytes += keep;
+	pthread_mutex_unlock(&pool.lock);
+	kept = ml_arena_reset_to(&b->arena, keep);
 	b->n_rows = b->n_msgs = b->n_pins = b->n_txns = 0;
 	b->n_changes = b->bytes_in = b->seq = b->charged_bytes = 0;
 	b->barrier = (struct ml_barrier){ 0 };
 	b->quota = NULL;
 	pthread_mutex_lock(&pool.lock);
+	pool.kept_bytes -= keep;
 	if (pool.n < POOL_MAX) {
+		pool.kept_bytes += kept;
+		b->kept_bytes = kept;
 		b->next = pool.free;
 		pool.free = b;
 		pool.n++;
@@ -100,6 +117,7 @@ ml_batch_pool_drain(void)
 		struct ml_batch *b = pool.free;
 
 		pool.free = b->next;
+		pool.kept_bytes -= b->kept_bytes;
 		destroy(b);
 	}
 	pool.n = 0;

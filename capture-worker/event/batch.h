@@ -49,6 +49,7 @@ struct ml_batch {
 	uint64_t charged_bytes; /* taken from quota; given back when the batch is freed */
 	struct ml_quota *quota;
 	struct ml_batch *next; /* of the queue or list it is in */
+	size_t kept_bytes;     /* while it is in the pool: of its arena's spare chunks */
 };
 
 /* A recycled or new empty batch from the pool of this process; thread safe. */

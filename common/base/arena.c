@@ -56,27 +56,43 @@ free_chunks(struct ml_arena_chunk *c)
 	}
 }
 
-void
-ml_arena_reset(struct ml_arena *a)
+/* Moves what still fits from one list to another; the rest is freed. */
+static void
+keep_chunks(struct ml_arena_chunk **to, struct ml_arena_chunk *from, size_t *kept, size_t keep_bytes)
 {
-	size_t kept = 0, keep = ML_ARENA_SPARE * a->chunk_bytes;
+	while (from != NULL) {
+		struct ml_arena_chunk *c = from;
 
-	for (struct ml_arena_chunk *c = a->spare; c != NULL; c = c->next)
-		kept += c->size;
-	while (a->chunks != NULL) {
-		struct ml_arena_chunk *c = a->chunks;
-
-		a->chunks = c->next;
-		if (c->size <= keep - kept) {
-			c->next = a->spare;
-			a->spare = c;
-			kept += c->size;
+		from = c->next;
+		if (c->size <= keep_bytes - *kept) {
+			c->next = *to;
+			*to = c;
+			*kept += c->size;
 		} else {
 			free(c);
 		}
 	}
+}
+
+size_t
+ml_arena_reset_to(struct ml_arena *a, size_t keep_bytes)
+{
+	struct ml_arena_chunk *spare = a->spare;
+	size_t kept = 0;
+
+	a->spare = NULL;
+	keep_chunks(&a->spare, spare, &kept, keep_bytes);
+	keep_chunks(&a->spare, a->chunks, &kept, keep_bytes);
+	a->chunks = NULL;
 	a->p = a->end = NULL;
 	a->total_bytes = 0;
+	return kept;
+}
+
+void
+ml_arena_reset(struct ml_arena *a)
+{
+	(void)ml_arena_reset_to(a, ML_ARENA_SPARE * a->chunk_bytes);
 }
 
 void

@@ -34,6 +34,8 @@ struct ml_arena {
 void ml_arena_init(struct ml_arena *a, size_t chunk_bytes);
 /* All pointers into the arena die; chunks are kept as spare ones, up to ML_ARENA_SPARE times chunk_bytes. */
 void ml_arena_reset(struct ml_arena *a);
+/* The same with another bound; returns the bytes that are kept. */
+size_t ml_arena_reset_to(struct ml_arena *a, size_t keep_bytes);
 void ml_arena_fini(struct ml_arena *a);
 /* A new chunk with room for at least n bytes becomes the current one.  Aborts when the system is out of memory. */
 void ml_arena_grow(struct ml_arena *a, size_t n);

@@ -124,6 +124,12 @@ arena_keeps_large_chunks_within_bounds(void **state)
 	small = ml_arena_bytes(&a, 1024);
 	ml_arena_reset(&a);
 	assert_ptr_equal(ml_arena_bytes(&a, 10 * 1024), small);
+	/* Another bound holds for what was spare before, too. */
+	(void)ml_arena_bytes(&a, 2048);
+	assert_int_equal(ml_arena_reset_to(&a, 100 * 1024), 13 * 1024);
+	assert_int_equal(ml_arena_reset_to(&a, 11 * 1024), 11 * 1024);
+	assert_int_equal(ml_arena_reset_to(&a, 0), 0);
+	assert_null(a.spare);
 	ml_arena_fini(&a);
 }
 
