@@ -5,7 +5,7 @@ random and both databases restart.  At the end both sides are equal, by `millrac
 definitions are the same, and at each sync point the sum of the accounts was what it always is.
 
 --pairs A:B,C:D   kinds of source and target, mariadb or mysql (mariadb:mariadb,mysql:mysql)
---seconds N,M     how long to write in each pair, the last number for all that follow (20,6)
+--seconds N,M     how long to write in each pair, the last number for all that follow (15,6)
 --crashes N       how many times the target's server is killed, too (0)
 --options K=V,..  settings of the source's server
 --kills N,M       how many SIGKILLs in that time (6,3)       --seed N  for the same choices again
@@ -16,7 +16,7 @@ import time
 
 from lib import equal, parts
 from lib.case import Case, arguments, main
-from lib.copying import ACCOUNTS, BALANCE, Definer, Writer, corpus, database, sink_uri, tables
+from lib.copying import ACCOUNTS, BALANCE, Definer, Writer, corpus, pair, sink_uri, tables
 from lib.server import BUILD, Millrace
 
 
@@ -26,8 +26,7 @@ class Copy(Case):
         print(f"      {source} to {target}, seed {seed}, {seconds} s, {kills} kills", flush=True)
         chance = random.Random(seed)
         options = dict(o.split("=", 1) for o in args.options.split(",") if o)
-        up, down = database(source, **options), database(
-            target, **{"server-id": "2001", **({"innodb-flush-log-at-trx-commit": "1", "sync-binlog": "1"} if args.crashes else {})})
+        up, down = pair(source, target, options, {"innodb-flush-log-at-trx-commit": "1", "sync-binlog": "1"} if args.crashes else {})
         source, target = (kind.partition("@")[0] for kind in (source, target))
         server = Millrace(up, "--tz", "UTC")
         server.create("copy", sink_uri(down) + "?worker-count=8", filter_rules=["copied.*", "corpus.*", "other.*"],
@@ -108,11 +107,11 @@ class Copy(Case):
         def number(text, i):
             numbers = [int(n) for n in text.split(",")]
             return numbers[min(i, len(numbers) - 1)]
-        for i, pair in enumerate(args.pairs.split(",")):
-            with self.subTest(pair=pair):
-                self.chaos(*pair.split(":"), number(args.seconds, i), number(args.kills, i))
+        for i, both in enumerate(args.pairs.split(",")):
+            with self.subTest(pair=both):
+                self.chaos(*both.split(":"), number(args.seconds, i), number(args.kills, i))
 
 
 if __name__ == "__main__":
-    args = arguments(options="", crashes=0, seconds="20,6", kills="6,3", seed=0, pairs="mariadb:mariadb,mysql:mysql")
+    args = arguments(options="", crashes=0, seconds="15,6", kills="6,3", seed=0, pairs="mariadb:mariadb,mysql:mysql")
     main()

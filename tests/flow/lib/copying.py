@@ -2,6 +2,7 @@
 What makes a copy hard to keep equal: databases of each kind, tables of every type, writers and a stream of DDL.  Which kinds of
 server stand at both ends ("mariadb", "mysql") says what may be used: what only one of them knows is left out between two kinds.
 """
+import concurrent.futures
 import random
 import threading
 
@@ -26,6 +27,14 @@ def database(kind, **options):
     db.run("CREATE USER copy@'%' IDENTIFIED BY 'se:cret'", "GRANT ALL ON *.* TO copy@'%'", "CREATE DATABASE util",
            f"CREATE TABLE util.numbers (seq INT PRIMARY KEY) SELECT a.d + 10 * b.d + 100 * c.d AS seq FROM ({digits}) a, ({digits}) b, ({digits}) c")
     return db
+
+
+def pair(source, target, source_options=None, target_options=None):
+    """Two databases, started at the same time."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        up = pool.submit(database, source, **(source_options or {}))
+        down = pool.submit(database, target, **{"server-id": "2001", **(target_options or {})})
+        return up.result(), down.result()
 
 
 def sink_uri(db):
