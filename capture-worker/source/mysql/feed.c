@@ -445,6 +445,17 @@ ml_feed_waiting(const struct ml_feed *f)
 	return !f->reader.open && !f->finished && (f->b->n_changes > 0 || f->fold.last > f->resolved);
 }
 
+/* The log is being read where an earlier worker may have read it. */
+static bool
+read_before(const struct ml_feed *f)
+{
+	const struct ml_reader *r = &f->reader;
+	uint64_t file = ml_binlog_number(r->place.file);
+
+	return r->fresh || file < f->begun_file || (file == f->begun_file && r->place.offset < f->begun_offset) ||
+	       ml_journal_behind(f->journal);
+}
+
 int
 ml_feed_drained(struct ml_feed *f, struct ml_err *err)
 {
@@ -454,7 +465,7 @@ ml_feed_drained(struct ml_feed *f, struct ml_err *err)
 		return 0;
 	now = ml_clock_now_us(f->clock);
 	if (now < (uint64_t)f->group_s * 1000000 + CAUGHT_UP_US && now >= f->tick_us + LOADED_TICK_US &&
-		!ml_journal_behind(f->journal) && tick(f, now, err) < 0)
+		!read_before(f) && tick(f, now, err) < 0)
 		return -1;
 	if (f->target_ts != 0 && f->fold.last >= f->target_ts)
 		return finish(f, err);

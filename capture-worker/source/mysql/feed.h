@@ -50,7 +50,12 @@ struct ml_feed {
 	ml_ts discard_to;   /* groups at or below it have been delivered */
 	bool by_second;     /* the place was searched for a start_ts: what to discard is known by the second only */
 	ml_ts target_ts;    /* 0: none */
-	bool drop_marked;   /* bdr-mode: changes that a sink of ours wrote are passed over */
+	/*
+	 * The log's end when this worker began.  An earlier one may have delivered what lies before it, with ticks only where the
+	 * journal has them: one more would give the groups behind it other times when they are told again.
+	 */
+	uint64_t begun_file, begun_offset;
+	bool drop_marked; /* bdr-mode: changes that a sink of ours wrote are passed over */
 	/* Reads the stale definitions again; called when rows cannot be understood without. */
 	int (*reread)(void *arg, struct ml_err *err);
 	void *reread_arg;

@@ -424,6 +424,8 @@ begin(struct ml_source *s, struct ml_err *err)
 		read_head(s, err) < 0)
 		goto out;
 	s->feed.env = env;
+	s->feed.begun_file = ml_binlog_number(s->read_file);
+	s->feed.begun_offset = s->read_offset;
 	s->feed.clock = &s->clock;
 	s->feed.tz = s->tz;
 	s->feed.server = s->server.identity;

@@ -61,7 +61,7 @@ class Millrace:
         env = {"ASAN_OPTIONS": "abort_on_error=0:exitcode=99", "UBSAN_OPTIONS": "print_stacktrace=1", **self.env}
         self.process = parts.Process(self.command(), self.log, env=env, cwd=self.dir)
 
-    def start(self, timeout=30):
+    def start(self, timeout=60):
         begin = time.monotonic()
         self.spawn()
 
@@ -83,11 +83,11 @@ class Millrace:
         return code
 
     def kill(self):
-        """SIGKILL to the supervisor; waits until its children are gone as well."""
+        """SIGKILL to the supervisor; waits until its children are gone as well, which let servers finish before."""
         pids = self.pids()
         self.process.popen.kill()
         self.process.wait()
-        parts.wait_until(lambda: not any(parts.alive(p) for p in pids), 10, "no orphans after a SIGKILL")
+        parts.wait_until(lambda: not any(parts.alive(p) for p in pids), 45, "no orphans after a SIGKILL")
 
     # HTTP
 
