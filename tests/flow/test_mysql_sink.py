@@ -128,7 +128,7 @@ class Values(Pair):
         version = self.source.query("SELECT VERSION()")[0][0]
         if tuple(map(int, version.split(".")[:2])) < (11, 7):
             self.skipTest(f"{version} has no vectors")
-        for name, query, value in (("vectors", "", "VEC_ToText({})"), ("prepared", "?multi-stmt-enable=false", "VEC_ToText({})"),
+        for name, query, value in (("vectors", "", "VEC_ToText({})"), ("bound", "?multi-stmt-enable=false", "VEC_ToText({})"),
                                    ("texts", "?has-vector-type=true", "{}")):
             self.feed(name, f"{name}.*", query=query, force_replicate=True)
             self.source.run(
