@@ -285,7 +285,7 @@ ml_pipeline_marks(struct ml_pipeline *p, ml_ts *checkpoint, ml_ts *resolved)
 static void
 put_running(struct ml_pipeline *p, Ml__Progress *m)
 {
-	if (p->running_ddl.len == 0 || ml_wall_ms() - p->running_since_ms < RUNNING_SHOWN_MS)
+	if (p->running_ddl.len == 0 || ml_wall_ms() < p->running_since_ms + RUNNING_SHOWN_MS)
 		return;
 	m->running_ddl = malloc(sizeof(*m->running_ddl));
 	if (m->running_ddl == NULL)

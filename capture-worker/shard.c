@@ -69,8 +69,8 @@ log_running(struct ml_shard *sh, const Ml__RunningDdl *ddl)
 {
 	uint64_t now = ml_wall_ms();
 
-	if (ddl == NULL || now - (uint64_t)ddl->started_ms < RUNNING_LOG_MS ||
-		now - sh->running_logged_ms < RUNNING_LOG_MS)
+	if (ddl == NULL || now < (uint64_t)ddl->started_ms + RUNNING_LOG_MS ||
+		now < sh->running_logged_ms + RUNNING_LOG_MS)
 		return;
 	sh->running_logged_ms = now;
 	ml_info(sh->object, "a DDL is running downstream for_s=%llu commit_ts=%llu query=%s",

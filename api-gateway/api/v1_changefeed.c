@@ -125,6 +125,7 @@ static void
 put_running_ddl(struct ml_jw *w, const struct ml_feed *f)
 {
 	const Ml__RunningDdl *d = f->running_ddl;
+	uint64_t now = ml_wall_ms();
 
 	if (d == NULL)
 		return;
@@ -132,7 +133,7 @@ put_running_ddl(struct ml_jw *w, const struct ml_feed *f)
 	ml_jw_open(w, '{');
 	ml_jw_kstr(w, "query", d->query);
 	ml_jw_ku64(w, "commit_ts", d->commit_ts);
-	ml_jw_ku64(w, "seconds", (ml_wall_ms() - (uint64_t)d->started_ms) / 1000);
+	ml_jw_ku64(w, "seconds", now > (uint64_t)d->started_ms ? (now - (uint64_t)d->started_ms) / 1000 : 0);
 	ml_jw_close(w, '}');
 }
 
